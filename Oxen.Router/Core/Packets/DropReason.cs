@@ -1,0 +1,67 @@
+namespace Oxen.Router.Core.Packets;
+
+/// <summary>Text of a drop reason for people: what happened, as the metrics page and `oxen status` show it.</summary>
+[AttributeUsage(AttributeTargets.Field)]
+internal sealed class DropTextAttribute(string text) : Attribute
+{
+    public string Text { get; } = text;
+}
+
+/// <summary>
+/// Why a packet was dropped: the one list for the enum, the counter's name (snake case of the member) and its text.
+/// A new drop needs a new reason here.
+/// </summary>
+internal enum DropReason : byte
+{
+    [DropText("not dropped")] None = 0,
+
+    // Demultiplexer
+    [DropText("shorter than any packet of its kind")] Runt,
+    [DropText("first byte belongs to no protocol of ours")] UnknownKind,
+    [DropText("the control plane's inbox is full")] ControlQueueFull,
+
+    // Sealed datagram (docs/protocol/link.md)
+    [DropText("length is no declared packet size")] BadLength,
+    [DropText("reserved bits or bytes are not zero")] ReservedNotZero,
+    [DropText("receiver index names no link")] UnknownIndex,
+    [DropText("came from another address than the link's")] WrongAddress,
+    [DropText("link epoch is neither the current nor the next")] WrongLinkEpoch,
+    [DropText("link counter was seen before or is too old")] LinkReplay,
+    [DropText("link authentication failed")] LinkAuthentication,
+    [DropText("link key reached its packet limit")] LinkKeyExhausted,
+
+    // Paths (docs/protocol/onion.md)
+    [DropText("path handle's slot is empty")] UnknownPath,
+    [DropText("path handle's generation is over")] StaleHandle,
+    [DropText("path handle belongs to another link")] WrongLink,
+    [DropText("size class is not the path's")] WrongClass,
+    [DropText("path epoch is not acceptable now")] WrongEpoch,
+    [DropText("path's lifetime is over")] PathExpired,
+    [DropText("seen before at an end of the path")] PathReplay,
+    [DropText("seen before by the relay's replay filter (a small false rate is part of the design)")] ReplayFilter,
+    [DropText("addressed to no hop: tampered with or damaged")] NotRecognised,
+    [DropText("command is not one that this hop accepts")] BadCommand,
+    [DropText("an answer that nobody asked for")] UnexpectedAnswer,
+    [DropText("answers on this path are rate-limited")] AnswerLimit,
+    [DropText("path is over its share while the relay is busy")] PathShare,
+    [DropText("path was closed after repeated tampering")] PathClosed,
+
+    // Leaving
+    [DropText("the link to the next hop is gone")] NoEgressLink,
+    [DropText("the socket would not take it")] SendQueueFull,
+    [DropText("the socket refused it")] SendFailed,
+    [DropText("the inbox of the sessions is full")] DeliveryQueueFull,
+    [DropText("the queue of packets to originate is full")] OriginationQueueFull,
+    [DropText("the kernel dropped it before us (receive buffer full)")] KernelReceiveQueue,
+
+    // Inside the path (docs/protocol/session.md)
+    [DropText("record is malformed")] BadRecord,
+    [DropText("record names no session")] UnknownSession,
+    [DropText("larger than one packet can carry")] TooLarge,
+    [DropText("the exit policy refuses its destination")] ExitPolicy,
+    [DropText("the session's UDP associations are used up")] AssociationLimit,
+    [DropText("name could not be resolved")] NameNotResolved,
+    [DropText("the destination's socket refused it")] DestinationRefused,
+    [DropText("no path to carry it at the moment")] NoPath,
+    [DropText("reader is too slow")] SlowReader,
+}
