@@ -3,8 +3,18 @@ using Oxen.Router.Core.Packets;
 
 namespace Oxen.Router.Udp;
 
-/// <summary>A UDP socket that works in batches. Real ones are in this folder; tests have one in memory.</summary>
-internal interface IUdpSocket : IDisposable
+/// <summary>Sends batches from one address. One thread at a time; a thread of its own takes a sender of its own.</summary>
+internal interface IUdpSender : IDisposable
+{
+    /// <summary>Sends in order; what the kernel would not take is counted in `drops` and forgotten. Returns how many were taken.</summary>
+    int Send(TransmitBatch batch, DropCounters drops);
+}
+
+/// <summary>
+/// A UDP socket that works in batches. Real ones are in this folder; tests have one in memory. Receiving, waiting and
+/// sending belong to one thread; <see cref="Wake"/> and <see cref="OpenSender"/> to any.
+/// </summary>
+internal interface IUdpSocket : IUdpSender
 {
     UdpAddress LocalAddress { get; }
 
@@ -13,13 +23,16 @@ internal interface IUdpSocket : IDisposable
 
     /// <summary>
     /// Waits until something has arrived, <see cref="Wake"/> was called or the time is over. At most `timeout`;
-    /// <see cref="Timeout.InfiniteTimeSpan"/> waits for ever.
+    /// <see cref="Timeout.InfiniteTimeSpan"/> waits for ever. May return early for no reason.
     /// </summary>
     void Wait(TimeSpan timeout);
 
     /// <summary>Ends a <see cref="Wait"/> of another thread, now or the next one. Any thread may call it.</summary>
     void Wake();
 
-    /// <summary>Sends in order; what the kernel would not take is counted in `drops` and forgotten. Returns how many were taken.</summary>
-    int Send(TransmitBatch batch, DropCounters drops);
+    /// <summary>
+    /// A second way to send from this address, for another thread (the control plane sends its QUIC datagrams from shard 0's
+    /// address). Closed before the socket.
+    /// </summary>
+    IUdpSender OpenSender();
 }
