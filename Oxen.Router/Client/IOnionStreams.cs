@@ -1,0 +1,39 @@
+using System.IO.Pipelines;
+
+namespace Oxen.Router.Client;
+
+/// <summary>What the TCP doors ask of the session layer: a fresh byte stream to the exit.</summary>
+internal interface IOnionStreams
+{
+    /// <summary>Opens a stream through the path of this isolation group.</summary>
+    /// <exception cref="OnionUnavailableException">There is no path; the message says why, in words for the user.</exception>
+    ValueTask<OnionStream> OpenAsync(IsolationKey isolation, CancellationToken cancel);
+}
+
+/// <summary>
+/// One byte stream to the exit. Completing `Transport.Output` finishes our sending side; the far side's end shows as the
+/// end of `Transport.Input`, its reset as an exception from there. Dispose ends both.
+/// </summary>
+internal abstract class OnionStream : IAsyncDisposable
+{
+    public abstract IDuplexPipe Transport { get; }
+
+    /// <summary>Ends both directions at once and tells the far side. May be called at any time, from any thread, more than once.</summary>
+    public abstract void Abort(Exception? reason = null);
+
+    public abstract ValueTask DisposeAsync();
+}
+
+/// <summary>No path can carry this now. The message is for the user: what is missing and what would help.</summary>
+internal sealed class OnionUnavailableException : Exception
+{
+    public OnionUnavailableException(string message)
+        : base(message)
+    {
+    }
+
+    public OnionUnavailableException(string message, Exception inner)
+        : base(message, inner)
+    {
+    }
+}
