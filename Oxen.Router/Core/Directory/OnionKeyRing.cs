@@ -1,0 +1,54 @@
+namespace Oxen.Router.Core.Directory;
+
+/// <summary>
+/// The onion keys that a relay opens builds with: the current one and, for a day after a rotation, the one before. From
+/// the moment a key is wiped, builds sealed to it are forward secret, the post-quantum part as well.
+/// </summary>
+internal sealed class OnionKeyRing : IDisposable
+{
+    /// <summary>Age at which the current key is replaced, and for how long the one before is kept then.</summary>
+    public static readonly TimeSpan Term = TimeSpan.FromHours(24);
+
+    private Instant _currentSince;
+
+    public OnionKeyRing(OnionKeyPair current, Instant now)
+    {
+        Current = current;
+        _currentSince = now;
+    }
+
+    public OnionKeyPair Current { get; private set; }
+
+    public OnionKeyPair? Previous { get; private set; }
+
+    /// <summary>When the host should publish a new contact with a new key. A static directory cannot follow and does not ask.</summary>
+    public Instant RotateAt => _currentSince + Term;
+
+    /// <summary>When <see cref="Expire"/> has something to wipe.</summary>
+    public Instant PreviousEnds => Previous is null ? Instant.Never : _currentSince + Term;
+
+    /// <summary>Takes ownership of `next`; the key before the previous one is wiped.</summary>
+    public void Rotate(OnionKeyPair next, Instant now)
+    {
+        Previous?.Dispose();
+        Previous = Current;
+        Current = next;
+        _currentSince = now;
+    }
+
+    /// <summary>Wipes the previous key when its day is over.</summary>
+    public bool Expire(Instant now)
+    {
+        if (Previous is null || now < PreviousEnds) return false;
+        Previous.Dispose();
+        Previous = null;
+        return true;
+    }
+
+    public void Dispose()
+    {
+        Current.Dispose();
+        Previous?.Dispose();
+        Previous = null;
+    }
+}

@@ -1,0 +1,296 @@
+using System.Buffers.Binary;
+using System.Text;
+using Oxen.Router.Native.Sodium;
+
+namespace Oxen.Router.Core.Directory;
+
+// Router contact, version 1 (docs/protocol/directory.md#contact). Integers are big-endian, times unix seconds.
+//
+//     0     1   version (1)
+//     1     1   capabilities: 1 relay, 2 exit
+//     2     2   length of the whole record, signature included
+//     4    32   router id (Ed25519)
+//    36     8   valid from
+//    44     8   valid until
+//    52     8   onion key id
+//    60    32   onion key, X25519
+//    92  1184   onion key, ML-KEM-768
+//  1276     1+n region, n <= 16       lower-case letters, digits, '-'
+//     .     1+n operator, n <= 32     those, '.' and '_'
+//     .     1+  addresses, 1 to 4: family 1 (4 or 6), port 2, address 4 or 16; the preferred one first, no two alike
+//     .    64   Ed25519 signature over "oxen router contact v1\0" || everything before
+//
+// One contact has one encoding: decode(x) succeeds only if encode(decode(x)) = x.
+
+[Flags]
+internal enum RouterCapabilities : byte
+{
+    None = 0,
+
+    /// <summary>Forwards for others: may be any hop before the last.</summary>
+    Relay = 1,
+
+    /// <summary>Passes traffic to the outside: may be the last hop of an exit path.</summary>
+    Exit = 2,
+}
+
+/// <summary>What a router says of itself, signed by its identity. Immutable.</summary>
+internal sealed class RouterContact
+{
+    public const byte Version = 1;
+    public const int MaxAddresses = 4;
+    public const int MaxRegionBytes = 16;
+    public const int MaxOperatorBytes = 32;
+    public const int MaxBytes = FixedBytes + 1 + MaxRegionBytes + 1 + MaxOperatorBytes + 1 + (MaxAddresses * 19) + RouterIdentity.SignatureBytes;
+
+    /// <summary>The longest time that a contact may be valid for.</summary>
+    public const long MaxValidSeconds = 400L * 24 * 3600;
+
+    private const int FixedBytes = 1276;
+    private const int MinBytes = FixedBytes + 1 + 1 + 1 + 7 + RouterIdentity.SignatureBytes;
+    private const RouterCapabilities AllCapabilities = RouterCapabilities.Relay | RouterCapabilities.Exit;
+
+    private readonly byte[] _encoded;
+    private readonly UdpAddress[] _addresses;
+
+    private RouterContact(byte[] encoded, UdpAddress[] addresses, string region, string operatorLabel)
+    {
+        _encoded = encoded;
+        _addresses = addresses;
+        Region = region;
+        Operator = operatorLabel;
+        Id = new RouterId(encoded.AsSpan(4, RouterId.Bytes));
+    }
+
+    public RouterId Id { get; }
+
+    public RouterCapabilities Capabilities => (RouterCapabilities)_encoded[1];
+
+    public bool IsRelay => (Capabilities & RouterCapabilities.Relay) != 0;
+
+    public bool IsExit => (Capabilities & RouterCapabilities.Exit) != 0;
+
+    /// <summary>1 to 4, the preferred one first.</summary>
+    public ReadOnlySpan<UdpAddress> Addresses => _addresses;
+
+    public string Region { get; }
+
+    /// <summary>Who runs it, by its own word; empty when it does not say. Two relays of one operator never share a path.</summary>
+    public string Operator { get; }
+
+    public long ValidFromUnixSeconds => BinaryPrimitives.ReadInt64BigEndian(_encoded.AsSpan(36));
+
+    public long ValidUntilUnixSeconds => BinaryPrimitives.ReadInt64BigEndian(_encoded.AsSpan(44));
+
+    public ulong OnionKeyId => BinaryPrimitives.ReadUInt64BigEndian(_encoded.AsSpan(52));
+
+    public ReadOnlySpan<byte> OnionXPublic => _encoded.AsSpan(60, X25519.PublicKeyBytes);
+
+    public ReadOnlySpan<byte> OnionKemPublic => _encoded.AsSpan(92, MlKem768.PublicKeyBytes);
+
+    /// <summary>The canonical bytes, signature included.</summary>
+    public ReadOnlySpan<byte> Encoded => _encoded;
+
+    private static ReadOnlySpan<byte> SignatureLabel => "oxen router contact v1\0"u8;
+
+    /// <summary>Writes and signs this router's own contact.</summary>
+    /// <exception cref="ArgumentException">A field breaks the format; `paramName` says which.</exception>
+    public static RouterContact Create(
+        RouterIdentity identity,
+        OnionKeyPair onionKey,
+        RouterCapabilities capabilities,
+        ReadOnlySpan<UdpAddress> addresses,
+        string region,
+        string operatorLabel,
+        long validFromUnixSeconds,
+        long validUntilUnixSeconds)
+    {
+        if (!IsLabel(region, MaxRegionBytes, "-")) throw new ArgumentException("a region is up to 16 of a-z, 0-9, '-'", nameof(region));
+        if (!IsLabel(operatorLabel, MaxOperatorBytes, "-._")) throw new ArgumentException("an operator is up to 32 of a-z, 0-9, '-', '.', '_'", nameof(operatorLabel));
+        if (addresses.Length is 0 or > MaxAddresses) throw new ArgumentException("a contact has 1 to 4 addresses", nameof(addresses));
+
+        Span<byte> buffer = stackalloc byte[MaxBytes];
+        buffer[0] = Version;
+        buffer[1] = (byte)capabilities;
+        identity.Id.CopyTo(buffer[4..]);
+        BinaryPrimitives.WriteInt64BigEndian(buffer[36..], validFromUnixSeconds);
+        BinaryPrimitives.WriteInt64BigEndian(buffer[44..], validUntilUnixSeconds);
+        BinaryPrimitives.WriteUInt64BigEndian(buffer[52..], onionKey.Id);
+        onionKey.XPublic.CopyTo(buffer[60..]);
+        onionKey.KemPublic.CopyTo(buffer[92..]);
+        int at = FixedBytes;
+        at += WriteLabel(buffer[at..], region);
+        at += WriteLabel(buffer[at..], operatorLabel);
+        buffer[at++] = (byte)addresses.Length;
+        foreach (UdpAddress address in addresses)
+        {
+            if (!IsPublishable(address)) throw new ArgumentException("an address must be a unicast IPv4 or IPv6 address with a port", nameof(addresses));
+            buffer[at] = (byte)address.Family;
+            BinaryPrimitives.WriteUInt16BigEndian(buffer[(at + 1)..], address.Port);
+            at += 3;
+            at += address.WriteAddress(buffer[at..]);
+        }
+
+        int length = at + RouterIdentity.SignatureBytes;
+        BinaryPrimitives.WriteUInt16BigEndian(buffer[2..], (ushort)length);
+        Sign(buffer[..at], identity, buffer.Slice(at, RouterIdentity.SignatureBytes));
+        ContactFault fault = TryDecode(buffer[..length], out RouterContact? contact);
+        return fault switch
+        {
+            ContactFault.None => contact!,
+            ContactFault.ValidTooLong => throw new ArgumentException("valid until must lie after valid from, by at most 400 days", nameof(validUntilUnixSeconds)),
+            _ => throw new ArgumentException($"the contact would be refused: {fault}", nameof(addresses)),
+        };
+    }
+
+    /// <summary>
+    /// Reads one contact that fills `data`. Looks at form only; who signed it and when it is valid, <see cref="Verify"/> asks.
+    /// </summary>
+    public static ContactFault TryDecode(ReadOnlySpan<byte> data, out RouterContact? contact)
+    {
+        contact = null;
+        if (data.Length > MaxBytes) return ContactFault.TooLarge;
+        if (data.Length < 4) return ContactFault.Truncated;
+        if (data[0] != Version) return ContactFault.UnknownVersion;
+        if (data.Length < MinBytes || BinaryPrimitives.ReadUInt16BigEndian(data[2..]) != data.Length) return ContactFault.Truncated;
+        if ((data[1] & ~(byte)AllCapabilities) != 0) return ContactFault.Malformed;
+
+        long from = BinaryPrimitives.ReadInt64BigEndian(data[36..]);
+        long until = BinaryPrimitives.ReadInt64BigEndian(data[44..]);
+        if (from < 0 || until < 0) return ContactFault.Malformed;
+        if (until <= from || until - from > MaxValidSeconds) return ContactFault.ValidTooLong;
+
+        ReadOnlySpan<byte> rest = data[FixedBytes..^RouterIdentity.SignatureBytes];
+        ContactFault fault = ReadLabel(ref rest, MaxRegionBytes, "-", out string region);
+        if (fault != ContactFault.None) return fault;
+        fault = ReadLabel(ref rest, MaxOperatorBytes, "-._", out string operatorLabel);
+        if (fault != ContactFault.None) return fault;
+        fault = ReadAddresses(rest, out UdpAddress[] addresses);
+        if (fault != ContactFault.None) return fault;
+
+        ulong keyId = OnionKeyPair.ComputeId(data.Slice(60, X25519.PublicKeyBytes), data.Slice(92, MlKem768.PublicKeyBytes));
+        if (keyId != BinaryPrimitives.ReadUInt64BigEndian(data[52..])) return ContactFault.WrongKeyId;
+        contact = new RouterContact(data.ToArray(), addresses, region, operatorLabel);
+        return ContactFault.None;
+    }
+
+    /// <summary>The length of the contact that begins here, or 0 when these bytes cannot begin one.</summary>
+    public static int PeekLength(ReadOnlySpan<byte> data)
+    {
+        if (data.Length < MinBytes || data[0] != Version) return 0;
+        int length = BinaryPrimitives.ReadUInt16BigEndian(data[2..]);
+        return length >= MinBytes && length <= MaxBytes && length <= data.Length ? length : 0;
+    }
+
+    /// <summary>Time, then keys, then the signature: the dear test last.</summary>
+    public ContactFault Verify(long nowUnixSeconds)
+    {
+        ContactFault fault = CheckTime(nowUnixSeconds);
+        if (fault != ContactFault.None) return fault;
+        if (!OnionKeyPair.AreUsable(OnionXPublic, OnionKemPublic)) return ContactFault.UnusableKey;
+        return HasGoodSignature() ? ContactFault.None : ContactFault.WrongSignature;
+    }
+
+    public ContactFault CheckTime(long nowUnixSeconds)
+    {
+        if (nowUnixSeconds < ValidFromUnixSeconds) return ContactFault.NotYetValid;
+        return nowUnixSeconds >= ValidUntilUnixSeconds ? ContactFault.Expired : ContactFault.None;
+    }
+
+    internal static bool IsPublishable(UdpAddress address)
+    {
+        if (address.Port == 0 || address.Scope != 0) return false;
+        switch (address.Family)
+        {
+            case UdpFamily.IPv4:
+                byte first = (byte)(address.High >> 56);
+                return first is not 0 and < 224;
+            case UdpFamily.IPv6:
+                bool unspecified = address.High == 0 && address.Low == 0;
+                bool mapped = address.High == 0 && address.Low >> 32 == 0xFFFF;
+                bool multicast = address.High >> 56 == 0xFF;
+                bool linkLocal = address.High >> 54 == 0xFE80 >> 6;
+                return !unspecified && !mapped && !multicast && !linkLocal;
+            default:
+                return false;
+        }
+    }
+
+    private static bool IsLabel(ReadOnlySpan<char> text, int maxBytes, ReadOnlySpan<char> marks)
+    {
+        if (text.Length > maxBytes) return false;
+        foreach (char c in text)
+        {
+            if (c is not ((>= 'a' and <= 'z') or (>= '0' and <= '9')) && !marks.Contains(c)) return false;
+        }
+
+        return true;
+    }
+
+    private static int WriteLabel(Span<byte> destination, string label)
+    {
+        destination[0] = (byte)label.Length;
+        return 1 + Encoding.ASCII.GetBytes(label, destination[1..]);
+    }
+
+    private static ContactFault ReadLabel(ref ReadOnlySpan<byte> rest, int maxBytes, ReadOnlySpan<char> marks, out string label)
+    {
+        label = "";
+        if (rest.IsEmpty) return ContactFault.Truncated;
+        int length = rest[0];
+        if (length > maxBytes) return ContactFault.Malformed;
+        if (rest.Length < 1 + length) return ContactFault.Truncated;
+        Span<char> text = stackalloc char[MaxOperatorBytes];
+        for (int i = 0; i < length; i++) text[i] = (char)rest[1 + i];
+        if (!IsLabel(text[..length], maxBytes, marks)) return ContactFault.Malformed;
+        label = new string(text[..length]);
+        rest = rest[(1 + length)..];
+        return ContactFault.None;
+    }
+
+    private static ContactFault ReadAddresses(ReadOnlySpan<byte> rest, out UdpAddress[] addresses)
+    {
+        addresses = [];
+        if (rest.IsEmpty) return ContactFault.Truncated;
+        int count = rest[0];
+        if (count is 0 or > MaxAddresses) return ContactFault.Malformed;
+        rest = rest[1..];
+        var found = new UdpAddress[count];
+        for (int i = 0; i < count; i++)
+        {
+            if (rest.Length < 3) return ContactFault.Truncated;
+            int bytes = rest[0] switch { (byte)UdpFamily.IPv4 => 4, (byte)UdpFamily.IPv6 => 16, _ => 0 };
+            if (bytes == 0) return ContactFault.Malformed;
+            if (rest.Length < 3 + bytes) return ContactFault.Truncated;
+            found[i] = UdpAddress.FromBytes(rest.Slice(3, bytes), BinaryPrimitives.ReadUInt16BigEndian(rest[1..]));
+            if (!IsPublishable(found[i])) return ContactFault.Malformed;
+            for (int j = 0; j < i; j++)
+            {
+                if (found[j] == found[i]) return ContactFault.Malformed;
+            }
+
+            rest = rest[(3 + bytes)..];
+        }
+
+        if (!rest.IsEmpty) return ContactFault.Truncated;
+        addresses = found;
+        return ContactFault.None;
+    }
+
+    private static void Sign(ReadOnlySpan<byte> unsigned, RouterIdentity identity, Span<byte> signature)
+    {
+        Span<byte> input = stackalloc byte[SignatureLabel.Length + unsigned.Length];
+        SignatureLabel.CopyTo(input);
+        unsigned.CopyTo(input[SignatureLabel.Length..]);
+        identity.Sign(input, signature);
+    }
+
+    private bool HasGoodSignature()
+    {
+        ReadOnlySpan<byte> unsigned = _encoded.AsSpan(0, _encoded.Length - RouterIdentity.SignatureBytes);
+        Span<byte> input = stackalloc byte[SignatureLabel.Length + unsigned.Length];
+        SignatureLabel.CopyTo(input);
+        unsigned.CopyTo(input[SignatureLabel.Length..]);
+        return RouterIdentity.Verify(input, _encoded.AsSpan(unsigned.Length), Id);
+    }
+}
