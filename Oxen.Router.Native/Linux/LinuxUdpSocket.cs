@@ -29,6 +29,9 @@ internal sealed record LinuxUdpOptions
 
 internal sealed unsafe class LinuxUdpSocket : IDisposable
 {
+    // An address that this socket cannot reach: the kernel refuses it, and it is counted like any other refusal. (0 would pass as IPv4.)
+    private const ushort NoFamily = ushort.MaxValue;
+
     private const int Awake = 0, Sleeping = 1, Woken = 2;
 
     private readonly SafeFileHandle _handle;
@@ -253,7 +256,7 @@ internal sealed unsafe class LinuxUdpSocket : IDisposable
         if (!v6)
         {
             var four = (sockaddr_in*)name;
-            four->sin_family = a.Family == UdpEndPoint.IPv4 ? (ushort)LibC.AF_INET : (ushort)0; // 0: refused by the kernel, counted as such
+            four->sin_family = a.Family == UdpEndPoint.IPv4 ? (ushort)LibC.AF_INET : NoFamily;
             four->sin_port = BinaryPrimitives.ReverseEndianness(a.Port);
             four->sin_addr = BinaryPrimitives.ReverseEndianness((uint)(a.High >> 32));
             four->sin_zero = 0;
@@ -261,7 +264,7 @@ internal sealed unsafe class LinuxUdpSocket : IDisposable
         }
 
         var six = (sockaddr_in6*)name;
-        six->sin6_family = a.Family is UdpEndPoint.IPv4 or UdpEndPoint.IPv6 ? (ushort)LibC.AF_INET6 : (ushort)0;
+        six->sin6_family = a.Family is UdpEndPoint.IPv4 or UdpEndPoint.IPv6 ? (ushort)LibC.AF_INET6 : NoFamily;
         six->sin6_port = BinaryPrimitives.ReverseEndianness(a.Port);
         six->sin6_flowinfo = 0;
         bool mapped = a.Family == UdpEndPoint.IPv4;

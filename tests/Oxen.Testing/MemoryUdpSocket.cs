@@ -112,7 +112,8 @@ internal sealed class MemoryUdpSocket : IUdpSocket
 
     public void Wait(TimeSpan timeout)
     {
-        _bell.Wait(timeout);
+        // Rounded up: the bell counts whole milliseconds, and a wait that ends just before a deadline is a spin.
+        _bell.Wait(timeout == Timeout.InfiniteTimeSpan ? -1 : (int)Math.Min(int.MaxValue, Math.Ceiling(timeout.TotalMilliseconds)));
         lock (_gate)
         {
             _woken = false;

@@ -1,0 +1,285 @@
+using System.Collections.Concurrent;
+using Oxen.Router.Core;
+using Oxen.Router.Core.Packets;
+using Oxen.Router.Native;
+using Oxen.Router.Native.Linux;
+using Oxen.Router.Udp;
+using Oxen.Router.Tests.Contracts;
+using Oxen.Testing;
+
+namespace Oxen.Router.Tests.Udp;
+
+public sealed class UdpDriverTests
+{
+    private static readonly UdpAddress Loopback = UdpAddress.FromBytes([127, 0, 0, 1], 0);
+    private static readonly TimeSpan Long = TimeSpan.FromSeconds(20);
+
+    private readonly MemoryUdpNetwork _network = new();
+
+    [Fact]
+    public void What_arrives_reaches_the_core_and_what_the_core_sends_leaves()
+    {
+        using var rig = new Rig(_network.Open(Loopback));
+        using IUdpSocket peer = _network.Open(Loopback);
+        using var end = new UdpTestEnd(peer);
+        rig.Core.EchoTo = peer.LocalAddress;
+        rig.Driver.Start();
+        end.Route(0, rig.Address);
+        for (int i = 0; i < 100; i++) end.Add(1424, 0);
+        end.Send();
+        end.CollectEqual(end.Sent);
+        Assert.True(rig.Driver.Stop(Long));
+        Assert.Equal(100, rig.Driver.Counters.Datagrams);
+        Assert.Equal(100, rig.Driver.Counters.Sent);
+        Assert.Equal(142_400, rig.Driver.Counters.BytesReceived);
+    }
+
+    [Fact]
+    public void The_same_over_a_real_socket_with_batches()
+    {
+        Assert.SkipWhen(NativeSelfTest.Failure is not null, NativeSelfTest.Failure ?? "");
+        using var rig = new Rig(UdpSocketFactory.Open(Loopback));
+        using IUdpSocket peer = UdpSocketFactory.Open(Loopback);
+        using var end = new UdpTestEnd(peer);
+        rig.Core.EchoTo = peer.LocalAddress;
+        rig.Driver.Start();
+        end.Route(0, rig.Address);
+        for (int i = 0; i < 90; i++) end.Add(1424, 0);
+        end.Send();
+        end.CollectEqual(end.Sent);
+        Assert.True(rig.Driver.Stop(Long));
+        Assert.Equal(90, rig.Driver.Counters.Datagrams);
+        Assert.InRange(rig.Driver.Counters.Receives, 1, 89); // coalesced
+    }
+
+    [Fact]
+    public void A_command_from_another_thread_wakes_a_sleeping_driver_every_time()
+    {
+        using var rig = new Rig(UdpSocketFactory.Open(Loopback));
+        rig.Driver.Start();
+        for (int i = 1; i <= 500; i++)
+        {
+            rig.Core.Commands.Enqueue(i);
+            rig.Driver.Wake();
+            Assert.True(SpinWait.SpinUntil(() => rig.Core.Handled == i, Long), $"command {i} was slept over");
+        }
+
+        Assert.True(rig.Driver.Counters.Sleeps > 0);
+    }
+
+    [Fact]
+    public void A_deadline_is_kept_without_any_traffic()
+    {
+        using var rig = new Rig(_network.Open(Loopback));
+        rig.Core.Deadline = rig.Clock.Now + TimeSpan.FromMilliseconds(30);
+        Instant due = rig.Core.Deadline;
+        rig.Driver.Start();
+        Assert.True(rig.Core.TimedOut.Wait(Long));
+        Assert.True(rig.Core.TimeoutAt >= due, "called before its time");
+        Assert.True(rig.Driver.Stop(Long));
+        Assert.InRange(rig.Driver.Counters.Turns, 1, 50); // it slept, it did not spin
+    }
+
+    [Fact]
+    public void An_idle_driver_sleeps()
+    {
+        using var rig = new Rig(_network.Open(Loopback));
+        rig.Driver.Start();
+        Assert.True(SpinWait.SpinUntil(() => rig.Driver.Counters.Sleeps > 0, Long));
+        long turns = rig.Driver.Counters.Turns;
+        Thread.Yield();
+        Assert.InRange(rig.Driver.Counters.Turns - turns, 0, 2);
+    }
+
+    [Fact]
+    public void An_exception_in_a_turn_costs_an_event_and_not_the_thread()
+    {
+        var events = new ConcurrentQueue<UdpDriverEvent>();
+        using var rig = new Rig(_network.Open(Loopback), new UdpDriverOptions { OnEvent = events.Enqueue, BackOff = TimeSpan.FromMilliseconds(1) });
+        rig.Driver.Start();
+        rig.Core.Throw = 3;
+        for (int i = 1; i <= 5; i++)
+        {
+            rig.Core.Commands.Enqueue(i);
+            rig.Driver.Wake();
+        }
+
+        Assert.True(SpinWait.SpinUntil(() => rig.Core.Handled == 5, Long));
+        Assert.True(rig.Driver.IsRunning);
+        Assert.True(rig.Driver.Stop(Long));
+        Assert.Equal(3, rig.Driver.Counters.Faults);
+        Assert.Equal(3, events.Count(e => e.Kind == UdpDriverEventKind.TurnFailed && e.Exception is InvalidOperationException));
+        Assert.Equal(UdpDriverEventKind.Stopped, events.Last().Kind);
+        Assert.False(rig.Driver.IsRunning);
+    }
+
+    [Fact]
+    public void A_lost_socket_is_made_anew_and_traffic_goes_on()
+    {
+        var events = new ConcurrentQueue<UdpDriverEvent>();
+        var failing = new LosingSocket(_network.Open(Loopback));
+        MemoryUdpSocket? second = null;
+        int attempts = 0;
+        using var rig = new Rig(failing, new UdpDriverOptions
+        {
+            OnEvent = events.Enqueue,
+            ReopenSocket = () => ++attempts < 3 ? throw new IOException("not yet") : second = _network.Open(failing.LocalAddress),
+        });
+        using IUdpSocket peer = _network.Open(Loopback);
+        using var end = new UdpTestEnd(peer);
+        rig.Core.EchoTo = peer.LocalAddress;
+        rig.Driver.Start();
+        failing.Lose = true;
+        rig.Driver.Wake();
+        Assert.True(SpinWait.SpinUntil(() => rig.Driver.Counters.SocketsRemade == 1, Long));
+        end.Route(0, failing.LocalAddress);
+        end.Add(1424, 0);
+        end.Send();
+        end.CollectEqual(end.Sent);
+        Assert.Contains(events, e => e.Kind == UdpDriverEventKind.SocketLost);
+        Assert.Contains(events, e => e.Kind == UdpDriverEventKind.SocketReopened);
+    }
+
+    [Fact]
+    public void Without_a_way_to_make_it_anew_a_lost_socket_ends_the_driver()
+    {
+        var events = new ConcurrentQueue<UdpDriverEvent>();
+        using var rig = new Rig(new LosingSocket(_network.Open(Loopback)) { Lose = true }, new UdpDriverOptions { OnEvent = events.Enqueue });
+        rig.Driver.Start();
+        Assert.True(SpinWait.SpinUntil(() => !rig.Driver.IsRunning, Long));
+        Assert.Equal([UdpDriverEventKind.SocketLost, UdpDriverEventKind.Stopped], events.Select(e => e.Kind));
+    }
+
+    [Fact]
+    public void Busy_polling_never_sleeps()
+    {
+        using var rig = new Rig(_network.Open(Loopback), new UdpDriverOptions { BusyPoll = true });
+        rig.Driver.Start();
+        Assert.True(SpinWait.SpinUntil(() => rig.Driver.Counters.Turns > 100, Long));
+        Assert.True(rig.Driver.Stop(Long));
+        Assert.Equal(0, rig.Driver.Counters.Sleeps);
+    }
+
+    [Fact]
+    public void Kernel_drops_are_counted_in_the_core()
+    {
+        using var rig = new Rig(_network.Open(Loopback, queueBytes: 20_000));
+        using IUdpSocket peer = _network.Open(Loopback);
+        using var end = new UdpTestEnd(peer);
+        end.Route(0, rig.Address);
+        for (int i = 0; i < 100; i++) end.Add(1424, 0);
+        end.Send(); // before the driver runs: 14 fit
+        rig.Driver.Start();
+        Assert.True(SpinWait.SpinUntil(() => rig.Driver.Counters.Datagrams == 14, Long));
+        Assert.True(rig.Driver.Stop(Long));
+        Assert.Equal(86, rig.Core.Drops[DropReason.KernelReceiveQueue]);
+    }
+
+    /// <summary>A driver over an echoing core.</summary>
+    private sealed class Rig : IDisposable
+    {
+        private readonly PinnedBlock _slab = new(16 * ReceiveBatch.SlotBytes);
+
+        public Rig(IUdpSocket socket, UdpDriverOptions? options = null)
+        {
+            Core = new EchoCore(_slab);
+            Address = socket.LocalAddress;
+            Driver = new UdpDriver<EchoCore>(Core, socket, new ReceiveBatch(_slab, 0, 16), Clock, options);
+        }
+
+        public MonotonicClock Clock { get; } = new(TimeProvider.System);
+
+        public EchoCore Core { get; }
+
+        public UdpAddress Address { get; }
+
+        public UdpDriver<EchoCore> Driver { get; }
+
+        public void Dispose()
+        {
+            Driver.Dispose();
+            _slab.Dispose();
+        }
+    }
+
+    /// <summary>Sends back what arrives; counts commands; throws when told to.</summary>
+    private sealed class EchoCore(PinnedBlock slab) : IShardCore
+    {
+        private int _handled;
+
+        public ConcurrentQueue<int> Commands { get; } = new();
+
+        public UdpAddress EchoTo { get; set; }
+
+        public int Handled => Volatile.Read(ref _handled);
+
+        public volatile int Throw;
+
+        public Instant Deadline { get; set; } = Instant.Never;
+
+        public ManualResetEventSlim TimedOut { get; } = new();
+
+        public Instant TimeoutAt { get; private set; }
+
+        public Instant NextDeadline => Deadline;
+
+        public TransmitBatch Transmits { get; } = new(slab, 2048);
+
+        public bool HasPendingWork => !Commands.IsEmpty;
+
+        public DropCounters Drops { get; } = new();
+
+        public void HandleCommands(Instant now)
+        {
+            if (Throw > 0 && !Commands.IsEmpty)
+            {
+                Throw--;
+                throw new InvalidOperationException("a broken machine");
+            }
+
+            while (Commands.TryDequeue(out int number)) Volatile.Write(ref _handled, number);
+        }
+
+        public void HandleDatagrams(ReceiveBatch batch, Instant now)
+        {
+            Transmits.Routes[0] = EchoTo;
+            for (int i = 0; i < batch.Count; i++)
+            {
+                Received r = batch.Items[i];
+                for (int at = 0; at < r.Length; at += r.SegmentBytes) Transmits.TryAdd(r.Offset + at, Math.Min(r.SegmentBytes, r.Length - at), 0);
+            }
+        }
+
+        public void HandleOriginations(Instant now)
+        {
+        }
+
+        public void HandleTimeout(Instant now)
+        {
+            TimeoutAt = now;
+            Deadline = Instant.Never;
+            TimedOut.Set();
+        }
+
+        public void TransmitsSent() => Transmits.Clear();
+    }
+
+    private sealed class LosingSocket(MemoryUdpSocket inner) : IUdpSocket
+    {
+        public volatile bool Lose;
+
+        public UdpAddress LocalAddress => inner.LocalAddress;
+
+        public int Receive(ReceiveBatch batch) => Lose ? throw new UdpSocketLostException("recvmmsg", LibC.EBADF) : inner.Receive(batch);
+
+        public void Wait(TimeSpan timeout) => inner.Wait(timeout);
+
+        public void Wake() => inner.Wake();
+
+        public int Send(TransmitBatch batch, DropCounters drops) => inner.Send(batch, drops);
+
+        public IUdpSender OpenSender() => inner.OpenSender();
+
+        public void Dispose() => inner.Dispose();
+    }
+}
