@@ -76,26 +76,12 @@ internal sealed class BatchedUdpSocket : IUdpSocket
         return result.Sent;
     }
 
-    private sealed class Second : IUdpSender
+    private sealed class Second(LinuxUdpSocket socket) : IUdpSender
     {
-        private readonly LinuxUdpSocket _socket;
         private readonly UdpSender _sender = new();
-        private bool _closed;
 
-        public Second(LinuxUdpSocket socket)
-        {
-            socket.Hold();
-            _socket = socket;
-        }
+        public int Send(TransmitBatch batch, DropCounters drops) => BatchedUdpSocket.Send(_sender, socket, batch, drops);
 
-        public int Send(TransmitBatch batch, DropCounters drops) => BatchedUdpSocket.Send(_sender, _socket, batch, drops);
-
-        public void Dispose()
-        {
-            if (_closed) return;
-            _closed = true;
-            _socket.Release();
-            _sender.Dispose();
-        }
+        public void Dispose() => _sender.Dispose();
     }
 }

@@ -25,10 +25,10 @@ internal enum DropReason : byte
     [DropText("reserved bits or bytes are not zero")] ReservedNotZero,
     [DropText("receiver index names no link")] UnknownIndex,
     [DropText("came from another address than the link's")] WrongAddress,
-    [DropText("link epoch is neither the current nor the next")] WrongLinkEpoch,
+    [DropText("link epoch is not acceptable now")] WrongLinkEpoch,
     [DropText("link counter was seen before or is too old")] LinkReplay,
     [DropText("link authentication failed")] LinkAuthentication,
-    [DropText("link key reached its packet limit")] LinkKeyExhausted,
+    [DropText("link or path reached its packet limit")] LinkKeyExhausted,
 
     // Paths (docs/protocol/onion.md)
     [DropText("path handle's slot is empty")] UnknownPath,
