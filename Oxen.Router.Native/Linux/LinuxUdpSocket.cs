@@ -65,9 +65,24 @@ internal sealed unsafe class LinuxUdpSocket : IDisposable
 
     public int SendBufferBytes { get; private set; }
 
-    internal SafeFileHandle Handle => _handle;
+    internal int Fd
+    {
+        get
+        {
+            // A closed number may be a stranger's by now.
+            ObjectDisposedException.ThrowIf(_handle.IsClosed, this);
+            return (int)_handle.DangerousGetHandle();
+        }
+    }
 
-    internal int Fd => (int)_handle.DangerousGetHandle();
+    /// <summary>Keeps the number from being given to another file while a second thread sends; paired with <see cref="Release"/>.</summary>
+    public void Hold()
+    {
+        bool held = false;
+        _handle.DangerousAddRef(ref held);
+    }
+
+    public void Release() => _handle.DangerousRelease();
 
     public static LinuxUdpSocket Open(UdpEndPoint address, LinuxUdpOptions options) => OpenGroup(address, 1, options)[0];
 

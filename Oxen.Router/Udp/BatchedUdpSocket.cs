@@ -76,12 +76,26 @@ internal sealed class BatchedUdpSocket : IUdpSocket
         return result.Sent;
     }
 
-    private sealed class Second(LinuxUdpSocket socket) : IUdpSender
+    private sealed class Second : IUdpSender
     {
+        private readonly LinuxUdpSocket _socket;
         private readonly UdpSender _sender = new();
+        private bool _closed;
 
-        public int Send(TransmitBatch batch, DropCounters drops) => BatchedUdpSocket.Send(_sender, socket, batch, drops);
+        public Second(LinuxUdpSocket socket)
+        {
+            socket.Hold();
+            _socket = socket;
+        }
 
-        public void Dispose() => _sender.Dispose();
+        public int Send(TransmitBatch batch, DropCounters drops) => BatchedUdpSocket.Send(_sender, _socket, batch, drops);
+
+        public void Dispose()
+        {
+            if (_closed) return;
+            _closed = true;
+            _socket.Release();
+            _sender.Dispose();
+        }
     }
 }

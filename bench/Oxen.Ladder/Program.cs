@@ -1,6 +1,31 @@
 namespace Oxen.Ladder;
 
+/// <summary>The ladder: each rung is a whole machine with real packets, compared with the rung below it in one run.</summary>
 internal static class Program
 {
-    private static int Main() => 0;
+    private const string Usage = """
+        usage: dotnet run -c Release --project bench/Oxen.Ladder -- RUNG [options]
+          forward            UdpDriver with a forwarding core, beside the C forwarder (needs gcc)
+        options: --segments 1,16,45  --repetitions 5  --seconds 1  --window 1024  --cpus FORWARDER,GENERATOR  --port 47100
+        """;
+
+    private static int Main(string[] args)
+    {
+        if (args.Length == 0 || args[0] is "--help" or "-h")
+        {
+            Console.WriteLine(Usage);
+            return args.Length == 0 ? 2 : 0;
+        }
+
+        if (LadderOptions.Parse(args.AsSpan(1)) is not { } options) return 2;
+        switch (args[0])
+        {
+            case "forward":
+                return ForwardRung.Run(options);
+            default:
+                Console.Error.WriteLine($"no rung is called {args[0]}");
+                Console.Error.WriteLine(Usage);
+                return 2;
+        }
+    }
 }
