@@ -45,6 +45,9 @@ internal sealed class ShardEventQueue(int slots)
         [FieldOffset(64)] public long Tail;
     }
 
+    /// <summary>Nothing waits; the control thread need not be woken.</summary>
+    public bool IsEmpty => Volatile.Read(ref _cursors.Tail) == Volatile.Read(ref _cursors.Head);
+
     public long Lost => Volatile.Read(ref _cursors.Lost);
 
     public bool TryAdd(in ShardEvent happened)

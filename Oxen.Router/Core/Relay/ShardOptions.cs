@@ -1,7 +1,7 @@
 namespace Oxen.Router.Core.Relay;
 
 /// <summary>Sizes and limits of one shard. Everything is laid out at the start; nothing grows on the packet path.</summary>
-internal sealed class ShardOptions
+internal sealed record ShardOptions
 {
     public int Shard { get; init; }
 

@@ -1,0 +1,200 @@
+using Oxen.Router.Core.Directory;
+using Oxen.Router.Core.Links;
+using Oxen.Router.Core.Paths;
+using Oxen.Router.Core.Relay;
+
+namespace Oxen.Router.Core;
+
+/// <summary>What the control thread tells its host: rare things that an operator wants to know.</summary>
+internal interface IControlEvents : IPathEvents
+{
+    void OnLinkUp(Link link);
+
+    void OnLinkDown(Link link);
+
+    /// <summary>Our clock was compared with a peer's: positive when the peer is ahead.</summary>
+    void OnClock(TimeSpan peerAhead, bool corrected);
+
+    /// <summary>A request for a plug-in; the answer goes to <see cref="ControlCore.Reply"/>.</summary>
+    void OnPluginRequest(LinkRequest request, byte[] message);
+}
+
+/// <summary>
+/// The control plane of one router, sans-IO: links, path builds as a relay, paths as a client. One thread calls it. Families:
+/// `Handle*` (the world speaks), <see cref="TryTransmit"/> (we speak), <see cref="NextDeadline"/>, commands.
+/// </summary>
+internal sealed class ControlCore : ILinkEvents, IDisposable
+{
+    private readonly DataPlane _dataPlane;
+    private readonly NetworkClock _clock;
+    private readonly IControlEvents _events;
+    private readonly bool _correctsClock;
+    private readonly List<TimeSpan> _clockSamples = [];
+
+    public ControlCore(ControlOptions options, DataPlane dataPlane, NodeDirectory directory, NetworkClock clock, IControlEvents events, IEntropy entropy)
+    {
+        _dataPlane = dataPlane;
+        _clock = clock;
+        _events = events;
+        _correctsClock = options.Identity is null;
+        Links = new LinkManager(options.Links, options.Identity, directory, clock, dataPlane, this, entropy);
+        if (options.Identity is { } identity && options.OnionKeys is { } keys)
+        {
+            var builds = new BuildProcessor(identity.Id, keys, options.Builds, entropy);
+            Relay = new RelayPaths(Links, dataPlane, builds, new BuildBudget(options.Budget), clock, events, entropy);
+        }
+
+        if (options.Client is { } client) Client = new ClientPaths(client, Links, dataPlane, directory, clock, events, entropy);
+    }
+
+    public LinkManager Links { get; }
+
+    /// <summary>Null for a router that relays for nobody.</summary>
+    public RelayPaths? Relay { get; }
+
+    /// <summary>Null for a router that builds no paths of its own.</summary>
+    public ClientPaths? Client { get; }
+
+    public Instant NextDeadline
+    {
+        get
+        {
+            Instant next = Links.NextDeadline;
+            if (Relay is not null) next = Instant.Earlier(next, Relay.NextDeadline);
+            if (Client is not null) next = Instant.Earlier(next, Client.NextDeadline);
+            return next;
+        }
+    }
+
+    public void HandleDatagram(Span<byte> datagram, in UdpAddress from, Instant now) => Links.HandleDatagram(datagram, from, now);
+
+    public void HandleShardEvent(int shard, in ShardEvent happened, Instant now)
+    {
+        var path = new PathRef(shard, happened.Path);
+        switch (happened.Kind)
+        {
+            case ShardEventKind.PathClosed:
+                if (Relay?.OnShardEvent(path, PathCloseReason.Tampering) != true) Client?.OnShardEvent(path, "packets were tampered with", now);
+                break;
+            case ShardEventKind.TeardownReceived:
+                Relay?.OnShardEvent(path, PathCloseReason.Finished);
+                break;
+            case ShardEventKind.NumbersExhausted:
+                Client?.OnShardEvent(path, "its packet numbers are used up", now);
+                break;
+            case ShardEventKind.CommandRefused:
+                if (Relay?.OnShardEvent(path, PathCloseReason.Refused) != true) Client?.OnShardEvent(path, "the data plane refused it", now);
+                break;
+        }
+    }
+
+    public void HandleTimeout(Instant now)
+    {
+        Links.HandleTimeout(now);
+        Relay?.HandleTimeout(now);
+        Client?.HandleTimeout(now);
+    }
+
+    public bool TryTransmit(Span<byte> buffer, out int bytes, out int segmentBytes, out UdpAddress to, Instant now) =>
+        Links.TryTransmit(buffer, out bytes, out segmentBytes, out to, now);
+
+    /// <summary>Answers a plug-in request.</summary>
+    public void Reply(LinkRequest request, byte[] message) => Links.Reply(request, message);
+
+    /// <summary>Closes paths and links; the datagrams that say so still wait in <see cref="TryTransmit"/>.</summary>
+    public void Stop(Instant now)
+    {
+        Client?.CloseAll();
+        Relay?.CloseAll(PathCloseReason.Shutdown);
+        Links.Stop(now);
+    }
+
+    public void Dispose() => Links.Dispose();
+
+    // ---- from the links ----
+
+    void ILinkEvents.OnLinkUp(Link link, Instant now) => _events.OnLinkUp(link);
+
+    void ILinkEvents.OnLinkDown(Link link, Instant now)
+    {
+        Relay?.OnLinkDown(link);
+        Client?.OnLinkDown(link, now);
+        _events.OnLinkDown(link);
+    }
+
+    void ILinkEvents.OnRequest(Link link, LinkRequest request, ReadOnlySpan<byte> message, Instant now)
+    {
+        if (message.IsEmpty)
+        {
+            Links.Refuse(request);
+            return;
+        }
+
+        switch ((RequestKind)message[0])
+        {
+            case RequestKind.Build when Relay is not null:
+                Relay.OnBuild(link, request, message, now);
+                break;
+            case RequestKind.Plugin:
+                _events.OnPluginRequest(request, message[1..].ToArray());
+                break;
+            default:
+                Links.Refuse(request);
+                break;
+        }
+    }
+
+    void ILinkEvents.OnReply(Link link, LinkRequest request, ReadOnlySpan<byte> message, Instant now)
+    {
+        if (Relay?.OnReply(request, message, now) != true) Client?.OnReply(request, message, now);
+    }
+
+    void ILinkEvents.OnRequestFailed(Link link, LinkRequest request, Instant now)
+    {
+        if (Relay?.OnRequestFailed(request) != true) Client?.OnRequestFailed(request, now);
+    }
+
+    void ILinkEvents.OnPathClose(Link link, PathHandle handle, PathCloseReason reason, Instant now)
+    {
+        Relay?.OnPathClose(link, handle, reason, now);
+        Client?.OnPathClose(link, handle, now);
+    }
+
+    void ILinkEvents.OnPeerClock(Link link, TimeSpan ahead, Instant now)
+    {
+        // A client follows the median of its links: its own clock is nobody's business, but its epochs must fit.
+        if (_correctsClock && link.Initiator)
+        {
+            _clockSamples.Add(ahead);
+            if (_clockSamples.Count > 15) _clockSamples.RemoveAt(0);
+            TimeSpan median = _clockSamples.Order().ElementAt(_clockSamples.Count / 2);
+            if (median.Duration() > TimeSpan.FromMilliseconds(250))
+            {
+                _clock.Offset += median.Ticks * 100;
+                _clockSamples.Clear();
+                _events.OnClock(median, corrected: true);
+                return;
+            }
+        }
+
+        _events.OnClock(ahead, corrected: false);
+    }
+}
+
+/// <summary>What a router's control plane does.</summary>
+internal sealed class ControlOptions
+{
+    public LinkOptions Links { get; init; } = new();
+
+    /// <summary>A relay's; null for a client, which has no lasting identity.</summary>
+    public RouterIdentity? Identity { get; init; }
+
+    public OnionKeyRing? OnionKeys { get; init; }
+
+    public BuildPolicy Builds { get; init; } = BuildPolicy.Default;
+
+    public BuildBudgetOptions Budget { get; init; } = new();
+
+    /// <summary>Null for a router that builds no paths of its own.</summary>
+    public ClientPathOptions? Client { get; init; }
+}

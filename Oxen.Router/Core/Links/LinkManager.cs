@@ -1,0 +1,296 @@
+using System.Security.Cryptography;
+using Oxen.Router.Core.Directory;
+using Oxen.Router.Core.Paths;
+using Oxen.Router.Core.Quic;
+using Oxen.Router.Core.Quic.Tls;
+
+namespace Oxen.Router.Core.Links;
+
+// Links of one router, on its control thread:
+//   1 dial or accept a QUIC connection (relays pinned by the directory, clients with a fresh key per link)
+//   2 OPEN, ACCEPT, READY on its first stream agree on shards, suite and receiver indexes
+//   3 keys from the TLS exporter go to the shards: sealed datagrams may flow
+//   4 requests (path builds, plug-ins) ride one stream each
+//   5 once an hour a new handshake continues the link with new keys
+// LinkManager.Handshake.cs has 2, 3 and 5; LinkManager.Requests.cs has 4.
+
+/// <summary>
+/// The links of one router, sans-IO: datagrams and time in, datagrams and <see cref="ILinkEvents"/> out. Four families:
+/// `Handle*` (the world speaks), `TryTransmit` (we speak), <see cref="NextDeadline"/>, and commands.
+/// </summary>
+internal sealed partial class LinkManager : IDisposable
+{
+    private readonly LinkOptions _options;
+    private readonly RouterIdentity? _identity;
+    private readonly NodeDirectory _directory;
+    private readonly NetworkClock _clock;
+    private readonly IEntropy _entropy;
+    private readonly DataPlane _dataPlane;
+    private readonly ILinkEvents _events;
+    private readonly QuicEndpoint _quic;
+    private readonly Dictionary<RouterId, Link> _byPeer = [];
+    private readonly List<LinkConnection> _connections = [];
+    private readonly TlsIdentity? _tls;
+    private int _nextNumber;
+    private ulong _nextRequest;
+    private bool _stopping;
+
+    /// <param name="identity">A relay's lasting key; null for a client, which dials with a fresh key per link and accepts nobody.</param>
+    public LinkManager(LinkOptions options, RouterIdentity? identity, NodeDirectory directory, NetworkClock clock, DataPlane dataPlane, ILinkEvents events, IEntropy entropy)
+    {
+        _options = options;
+        _identity = identity;
+        _tls = identity is null ? null : TlsIdentity.FromSeed(identity.Seed);
+        _directory = directory;
+        _clock = clock;
+        _dataPlane = dataPlane;
+        _events = events;
+        _entropy = entropy;
+        _quic = new QuicEndpoint(
+            new QuicEndpointOptions
+            {
+                Transport = options.Transport,
+                Retry = options.Retry,
+                Server = _tls is null ? null : new TlsServerOptions
+                {
+                    Identity = _tls,
+                    RequestClientKey = true,
+                    RequireClientKey = true,
+                    Alpn = [LinkOptions.Alpn],
+                },
+            },
+            entropy);
+    }
+
+    /// <summary>Links by number; a copy, for status pages.</summary>
+    public IReadOnlyCollection<Link> Links => [.. _connections.Where(c => c.Link is not null).Select(c => c.Link!).Distinct()];
+
+    public QuicEndpoint Quic => _quic;
+
+    public Instant NextDeadline
+    {
+        get
+        {
+            Instant next = _quic.NextDeadline;
+            foreach (LinkConnection connection in _connections)
+            {
+                next = Instant.Earlier(next, connection.Deadline);
+                next = Instant.Earlier(next, connection.RetireAt);
+                if (connection.Link is { Initiator: true } link && link.Current == connection) next = Instant.Earlier(next, link.RenewAt);
+                foreach (LinkRequest request in connection.Requests.Values) next = Instant.Earlier(next, request.Deadline);
+            }
+
+            return next;
+        }
+    }
+
+    // ---- the world speaks ----
+
+    public void HandleDatagram(Span<byte> datagram, in UdpAddress from, Instant now)
+    {
+        _quic.HandleDatagram(datagram, from, now);
+        DrainQuic(now);
+    }
+
+    public void HandleTimeout(Instant now)
+    {
+        _quic.HandleTimeout(now);
+        DrainQuic(now);
+        for (int i = _connections.Count - 1; i >= 0; i--)
+        {
+            LinkConnection connection = _connections[i];
+            if (connection.Deadline <= now)
+            {
+                Abandon(connection, LinkError.None, "no answer to the handshake in time", now);
+                continue;
+            }
+
+            if (connection.RetireAt <= now)
+            {
+                Retire(connection, now);
+                continue;
+            }
+
+            ExpireRequests(connection, now);
+            if (connection.Link is { Initiator: true, Next: null } link && link.Current == connection && link.RenewAt <= now) Renew(link, now);
+        }
+    }
+
+    // ---- we speak ----
+
+    public bool TryTransmit(Span<byte> buffer, out int bytes, out int segmentBytes, out UdpAddress to, Instant now) =>
+        _quic.TryTransmit(buffer, out bytes, out segmentBytes, out to, now);
+
+    // ---- commands ----
+
+    /// <summary>
+    /// The link to a relay of the directory: the one that is up, the one being made, or a new one. Null when the directory
+    /// does not know the relay, it is ourselves, or there are too many links.
+    /// </summary>
+    public Link? Dial(RouterId relay, Instant now)
+    {
+        if (_byPeer.TryGetValue(relay, out Link? known) && known.State != LinkState.Closed) return known;
+        if (_stopping || (_identity is not null && relay == _identity.Id)) return null;
+        if (!_directory.TryGet(relay, out RouterContact? contact) || _connections.Count >= _options.MaxLinks) return null;
+
+        var link = new Link { Number = _nextNumber++, Peer = LinkPeer.Relay, PeerKey = relay, Initiator = true };
+        LinkConnection connection = Connect(link, contact, now);
+        link.Current = connection;
+        _byPeer[relay] = link;
+        return link;
+    }
+
+    /// <summary>Tells the neighbour that a path ended; `handle` is the one that the neighbour gave to us.</summary>
+    public void SendPathClose(Link link, PathHandle handle, PathCloseReason reason)
+    {
+        if (link.State != LinkState.Up || link.Current is not { } connection) return;
+        Span<byte> body = stackalloc byte[PathHandle.Bytes + 1];
+        handle.Write(body);
+        body[PathHandle.Bytes] = (byte)reason;
+        SendControl(connection, LinkHello.Message(LinkMessageType.PathClose, body));
+    }
+
+    public void Close(Link link, ulong code, string reason, Instant now)
+    {
+        link.CloseReason = reason;
+        foreach (LinkConnection connection in _connections.Where(c => c.Link == link).ToArray()) Abandon(connection, code, reason, now);
+    }
+
+    /// <summary>Closes every link; what was queued for sending still goes out by <see cref="TryTransmit"/>.</summary>
+    public void Stop(Instant now)
+    {
+        _stopping = true;
+        foreach (LinkConnection connection in _connections.ToArray()) Abandon(connection, LinkError.Shutdown, "we are stopping", now);
+    }
+
+    public void Dispose()
+    {
+        foreach (LinkConnection connection in _connections)
+        {
+            CryptographicOperations.ZeroMemory(connection.ContinuationSecret);
+            connection.Identity?.Dispose();
+        }
+
+        _tls?.Dispose();
+        _quic.Dispose();
+    }
+
+    // ---- inside ----
+
+    private LinkConnection Connect(Link link, RouterContact contact, Instant now)
+    {
+        // A client shows a fresh key per link, and the same one when the link is continued, else the edge could not know it again.
+        TlsIdentity own = _tls ?? (link.Current?.Identity as TlsIdentity) ?? TlsIdentity.Create(_entropy);
+        QuicConnection quic = _quic.Connect(
+            contact.Addresses[0],
+            new TlsClientOptions { Identity = own, PinnedServerKey = contact.Id.ToArray(), Alpn = [LinkOptions.Alpn] },
+            null,
+            now);
+        var connection = new LinkConnection(quic, initiator: true) { Link = link, Deadline = now + _options.HandshakeTimeout };
+        if (_tls is null) connection.Identity = own;
+        quic.Tag = connection;
+        _connections.Add(connection);
+        return connection;
+    }
+
+    private void DrainQuic(Instant now)
+    {
+        while (_quic.TryAccept(out QuicConnection? accepted))
+        {
+            if (_stopping || _connections.Count >= _options.MaxLinks)
+            {
+                accepted.Close(LinkError.Busy, "", now);
+                continue;
+            }
+
+            var connection = new LinkConnection(accepted, initiator: false) { Deadline = now + _options.HandshakeTimeout };
+            accepted.Tag = connection;
+            _connections.Add(connection);
+        }
+
+        while (_quic.TryTakeEvent(out QuicEvent happened))
+        {
+            if (happened.Connection.Tag is not LinkConnection connection || connection.Closed) continue;
+            switch (happened.Kind)
+            {
+                case QuicEventKind.Connected when connection.Initiator:
+                    StartHello(connection, now);
+                    break;
+                case QuicEventKind.StreamOpened:
+                    OnStreamOpened(connection, happened.StreamId, now);
+                    break;
+                case QuicEventKind.StreamReadable:
+                    OnStreamReadable(connection, happened.StreamId, now);
+                    break;
+                case QuicEventKind.StreamWritable:
+                    OnStreamWritable(connection, happened.StreamId);
+                    break;
+                case QuicEventKind.StreamReset or QuicEventKind.StreamStopped:
+                    OnStreamEnded(connection, happened.StreamId, now);
+                    break;
+                case QuicEventKind.StreamsAvailable:
+                    OpenWaitingRequests(connection);
+                    break;
+                case QuicEventKind.Closed:
+                    OnConnectionClosed(connection, now);
+                    break;
+            }
+        }
+    }
+
+    private void OnConnectionClosed(LinkConnection connection, Instant now)
+    {
+        Abandon(connection, LinkError.None, WhyClosed(connection.Quic), now);
+    }
+
+    private static string WhyClosed(QuicConnection quic)
+    {
+        QuicStats stats = quic.Stats;
+        return stats.CloseReason switch
+        {
+            QuicCloseReason.Peer => LinkError.TextOf(stats.CloseError),
+            _ => $"{stats.CloseReason} (QUIC error 0x{stats.CloseError:x})",
+        };
+    }
+
+    /// <summary>Ends one connection. The link goes with it unless another connection carries it.</summary>
+    private void Abandon(LinkConnection connection, ulong code, string reason, Instant now)
+    {
+        if (connection.Closed) return;
+        connection.Closed = true;
+        _connections.Remove(connection);
+        connection.Quic.Close(code, "", now);
+        FailRequests(connection, now);
+        RemoveKeys(connection);
+        CryptographicOperations.ZeroMemory(connection.ContinuationSecret);
+        if (connection.Link is not { } link) return;
+
+        if (link.Next == connection)
+        {
+            // The renewal failed; the old keys still serve. Try again in a while.
+            link.Next = null;
+            link.RenewAt = now + TimeSpan.FromSeconds(60);
+            if (link.Current is null || link.Current.Closed) Down(link, reason, now);
+            return;
+        }
+
+        if (link.Current != connection) return;
+        connection.Identity?.Dispose();
+        if (link.Next is { } next)
+        {
+            Abandon(next, code, reason, now);
+        }
+
+        Down(link, reason, now);
+    }
+
+    private void Down(Link link, string reason, Instant now)
+    {
+        if (link.State == LinkState.Closed) return;
+        link.State = LinkState.Closed;
+        if (link.CloseReason.Length == 0) link.CloseReason = reason;
+        if (_byPeer.TryGetValue(link.PeerKey, out Link? known) && known == link) _byPeer.Remove(link.PeerKey);
+        _dataPlane.RemoveLink(link.Number);
+        _events.OnLinkDown(link, now);
+    }
+}

@@ -1,0 +1,48 @@
+using Oxen.Router.Core.Quic;
+
+namespace Oxen.Router.Core.Links;
+
+/// <summary>Numbers of the links. Those of the specification stand in docs/protocol/link.md; the others are ours to choose.</summary>
+internal sealed class LinkOptions
+{
+    public static readonly byte[] Alpn = "oxen-link/1"u8.ToArray();
+
+    // ---- specification ----
+
+    /// <summary>After this long the initiator makes a new handshake.</summary>
+    public TimeSpan RenewAfter { get; init; } = TimeSpan.FromHours(1);
+
+    /// <summary>Old keys are kept this long beside the new ones, plus three probe time-outs.</summary>
+    public TimeSpan Overlap { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>A relay refuses a link when the clocks differ by more.</summary>
+    public TimeSpan ClockTolerance { get; init; } = TimeSpan.FromSeconds(2);
+
+    // ---- ours ----
+
+    public TimeSpan HandshakeTimeout { get; init; } = TimeSpan.FromSeconds(5);
+
+    public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>Path handles are 8 bytes and a build message a little over 10 kB.</summary>
+    public int MaxPluginBytes { get; init; } = 64 * 1024;
+
+    public int MaxLinks { get; init; } = 4096;
+
+    /// <summary>Suites that we take, best first.</summary>
+    public byte[] Suites { get; init; } = [1, 2, 3];
+
+    public QuicTransportOptions Transport { get; init; } = new()
+    {
+        MaxDatagramBytes = 1252,
+        InitialMaxData = 1 << 20,
+        InitialMaxStreamData = 64 * 1024,
+        MaxBidiStreams = 64,
+        MaxUniStreams = 0,
+        IdleTimeout = TimeSpan.FromSeconds(15),
+        KeepAlive = TimeSpan.FromSeconds(4),
+        AmplificationFactor = 1,
+    };
+
+    public QuicRetryPolicy Retry { get; init; } = QuicRetryPolicy.UnderLoad;
+}

@@ -1,0 +1,396 @@
+using Oxen.Router.Core.Directory;
+using Oxen.Router.Core.Links;
+using Oxen.Router.Core.Onion;
+using Oxen.Router.Core.Relay;
+
+namespace Oxen.Router.Core.Paths;
+
+internal sealed class ClientPathOptions
+{
+    public int Hops { get; init; } = PathConstants.DefaultHops;
+
+    /// <summary>Paths kept ready beside the one in use, to the same exit.</summary>
+    public int Spares { get; init; } = 1;
+
+    /// <summary>The exit to use; none: any.</summary>
+    public RouterId Exit { get; init; }
+
+    public SizeClass Class { get; init; } = SizeClass.Full;
+
+    /// <summary>Relays that are never used.</summary>
+    public IReadOnlyList<RouterId> Excluded { get; init; } = [];
+
+    /// <summary>A relay whose path failed is left out this long.</summary>
+    public TimeSpan Penalty { get; init; } = TimeSpan.FromSeconds(60);
+}
+
+/// <summary>
+/// Keeps paths ready for each isolation group of a client, on the control thread: one in use and the spares, all to one exit,
+/// with different relays before it as far as there are enough. Builds successors before a path ends and after it fails.
+/// </summary>
+internal sealed class ClientPaths(ClientPathOptions options, LinkManager links, DataPlane dataPlane, NodeDirectory directory, NetworkClock clock, IPathEvents events, IEntropy entropy)
+{
+    private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan LastRetry = TimeSpan.FromSeconds(10);
+
+    private sealed class Group(int number)
+    {
+        public int Number { get; } = number;
+
+        public RouterId Exit { get; set; }
+
+        public List<ClientPath> Paths { get; } = [];
+
+        public Instant RetryAt { get; set; } = Instant.Zero;
+
+        public TimeSpan Backoff { get; set; } = FirstRetry;
+    }
+
+    private sealed class ClientPath
+    {
+        public required Group Group { get; init; }
+
+        public required RouterContact[] Hops { get; init; }
+
+        public required Link First { get; init; }
+
+        public required PathRef Path { get; init; }
+
+        public required PathHandle DownHandle { get; init; }
+
+        public required PathBuilder Builder { get; init; }
+
+        public required Instant Started { get; init; }
+
+        public PathHandle UpHandle { get; set; }
+
+        public bool Ready { get; set; }
+
+        public bool Closed { get; set; }
+
+        public Instant RenewAt { get; set; } = Instant.Never;
+
+        public Instant Expires { get; set; } = Instant.Never;
+    }
+
+    private readonly Dictionary<int, Group> _groups = [];
+    private readonly Dictionary<LinkRequest, ClientPath> _building = [];
+    private readonly Dictionary<PathRef, ClientPath> _ready = [];
+    private readonly Dictionary<RouterId, Instant> _penalties = [];
+
+    /// <summary>Why there is no path, in words, when the last try failed; empty when all is well.</summary>
+    public string Trouble { get; private set; } = "";
+
+    public int ReadyCount => _ready.Count;
+
+    public long Built { get; private set; }
+
+    public long Failed { get; private set; }
+
+    public Instant NextDeadline
+    {
+        get
+        {
+            Instant next = Instant.Never;
+            foreach (Group group in _groups.Values)
+            {
+                if (group.Paths.Count < Wanted(group)) next = Instant.Earlier(next, group.RetryAt);
+                foreach (ClientPath path in group.Paths) next = Instant.Earlier(next, Instant.Earlier(path.RenewAt, path.Expires));
+            }
+
+            return next;
+        }
+    }
+
+    // ---- commands ----
+
+    /// <summary>Keeps paths ready for this group from now on.</summary>
+    public void Want(int number, Instant now)
+    {
+        if (_groups.ContainsKey(number)) return;
+        var group = new Group(number);
+        _groups.Add(number, group);
+        Fill(group, now);
+    }
+
+    public void Drop(int number)
+    {
+        if (!_groups.Remove(number, out Group? group)) return;
+        foreach (ClientPath path in group.Paths.ToArray()) Close(path, PathCloseReason.Finished, tellLink: true, tellSession: false);
+    }
+
+    /// <summary>The session thread gave a path up.</summary>
+    public void OnPathFailed(PathRef number, Instant now)
+    {
+        if (!_ready.TryGetValue(number, out ClientPath? path)) return;
+        Failed++;
+
+        // Which relay it was is not known; those before the exit are left out for a while if there are enough others.
+        foreach (RouterContact hop in path.Hops.AsSpan(0, path.Hops.Length - 1)) _penalties[hop.Id] = now + options.Penalty;
+        Close(path, PathCloseReason.Finished, tellLink: true, tellSession: false);
+        Fill(path.Group, now);
+    }
+
+    /// <summary>The group's exit does not serve it: the next paths go to another one.</summary>
+    public void OnGroupLost(int number, Instant now)
+    {
+        if (!_groups.TryGetValue(number, out Group? group)) return;
+        if (options.Exit.IsNone && !group.Exit.IsNone) _penalties[group.Exit] = now + options.Penalty;
+        group.Exit = default;
+        foreach (ClientPath path in group.Paths.ToArray()) Close(path, PathCloseReason.Finished, tellLink: true, tellSession: false);
+        Fill(group, now);
+    }
+
+    // ---- the world speaks ----
+
+    public bool OnReply(LinkRequest request, ReadOnlySpan<byte> message, Instant now)
+    {
+        if (!_building.Remove(request, out ClientPath? path)) return false;
+        if (path.Closed) return true;
+        if (!BuildMessage.TryRead(message, out byte kind, out PathHandle up))
+        {
+            Fail(path, "the first hop answered with a malformed message", -1, now);
+            return true;
+        }
+
+        byte[] records = message[BuildMessage.HeaderBytes..].ToArray();
+        using PathBuildResult result = path.Builder.ReadReply(records);
+        if (!result.IsBuilt || kind != BuildMessage.Installed || up.IsNone)
+        {
+            string why = result.End == PathBuildEnd.Refused
+                ? $"hop {result.FailedHop + 1} of {path.Hops.Length} refused the path: {result.Status}"
+                : $"hop {result.FailedHop + 1} of {path.Hops.Length} gave no authentic answer";
+            Fail(path, why, result.FailedHop, now);
+            return true;
+        }
+
+        path.UpHandle = up;
+        path.Ready = true;
+        path.Builder.Dispose();
+        path.Expires = now + PathConstants.Lifetime - (now - path.Started);
+        path.RenewAt = path.Expires - PathConstants.RenewBefore - RandomPart(PathConstants.RenewJitter);
+        HopChains[] chains = [.. result.Hops.Select(h => new HopChains(h.ChainUpstream.ToArray(), h.ChainDownstream.ToArray(), h.StartEpoch))];
+        dataPlane.AddClient(
+            path.Path,
+            options.Class,
+            PathEgress.To(path.First.Number, up, path.First.PeerShards),
+            new PathIngress(path.First.Number, path.DownHandle),
+            chains,
+            path.Expires);
+        _ready.Add(path.Path, path);
+        path.Group.Backoff = FirstRetry;
+        Trouble = "";
+        Built++;
+        events.OnPathReady(new PathReady
+        {
+            Path = path.Path,
+            End = PathEnd.Client,
+            Group = path.Group.Number,
+            SessionSecret = result.Hops[^1].SessionSecret.ToArray(),
+            Transcript = result.Hops[^1].Transcript.ToArray(),
+            Expires = path.Expires,
+            BuildTime = now - path.Started,
+            Hops = [.. path.Hops.Select(h => h.Id)],
+        });
+        return true;
+    }
+
+    public bool OnRequestFailed(LinkRequest request, Instant now)
+    {
+        if (!_building.Remove(request, out ClientPath? path)) return false;
+        if (path.Closed) return true;
+        string why = path.First.State == LinkState.Closed && path.First.CloseReason.Length > 0
+            ? $"no link to the first hop: {path.First.CloseReason}"
+            : "the path build was not answered in time";
+        Fail(path, why, 0, now);
+        return true;
+    }
+
+    public void OnPathClose(Link link, PathHandle handle, Instant now)
+    {
+        foreach (ClientPath path in _ready.Values)
+        {
+            if (path.First != link || path.DownHandle != handle) continue;
+            Lost(path, now, "a relay closed it");
+            return;
+        }
+    }
+
+    public void OnLinkDown(Link link, Instant now)
+    {
+        foreach (ClientPath path in _ready.Values.Where(p => p.First == link).ToArray()) Lost(path, now, $"the link to the first hop ended: {link.CloseReason}");
+    }
+
+    /// <returns>False when the path is not one of ours.</returns>
+    public bool OnShardEvent(PathRef number, string reason, Instant now)
+    {
+        if (!_ready.TryGetValue(number, out ClientPath? path)) return false;
+        Lost(path, now, reason);
+        return true;
+    }
+
+    public void HandleTimeout(Instant now)
+    {
+        foreach (Group group in _groups.Values)
+        {
+            for (int i = group.Paths.Count - 1; i >= 0; i--)
+            {
+                ClientPath path = group.Paths[i];
+                if (path.Expires <= now)
+                {
+                    Lost(path, now, "its lifetime is over");
+                }
+                else if (path.RenewAt <= now)
+                {
+                    path.RenewAt = Instant.Never;
+                    Build(group, now);
+                }
+            }
+
+            if (group.RetryAt <= now) Fill(group, now);
+        }
+    }
+
+    public void CloseAll()
+    {
+        foreach (Group group in _groups.Values)
+            foreach (ClientPath path in group.Paths.ToArray()) Close(path, PathCloseReason.Shutdown, tellLink: true, tellSession: false);
+        _groups.Clear();
+    }
+
+    // ---- inside ----
+
+    private int Wanted(Group group) => 1 + options.Spares + group.Paths.Count(p => p.Ready && p.RenewAt.IsNever);
+
+    private void Fill(Group group, Instant now)
+    {
+        while (group.Paths.Count < 1 + options.Spares)
+        {
+            if (group.RetryAt > now) return;
+            if (!Build(group, now)) return;
+        }
+    }
+
+    private bool Build(Group group, Instant now)
+    {
+        if (!TryChoose(group, now, out RouterContact[]? hops, out string? reason))
+        {
+            Trouble = reason!;
+            Retry(group, now);
+            return false;
+        }
+
+        Link? first = links.Dial(hops![0].Id, now);
+        int shard = dataPlane.ChooseShard();
+        if (first is null || !dataPlane.TryTakePath(shard, out PathRef number))
+        {
+            Trouble = first is null ? "no link to the first hop can be made" : "too many paths";
+            Retry(group, now);
+            return false;
+        }
+
+        if (!dataPlane.TryTakeHandle(shard, out PathHandle down))
+        {
+            dataPlane.ReleasePath(number);
+            Trouble = "too many paths";
+            Retry(group, now);
+            return false;
+        }
+
+        if (group.Exit.IsNone) group.Exit = hops[^1].Id;
+        PathBuilder builder = PathBuilder.Create(hops, options.Class, clock.EpochAt(now), entropy);
+        byte[] message = new byte[BuildMessage.RequestBytes];
+        BuildMessage.WriteHeader(message, (byte)RequestKind.Build, down);
+        builder.WriteRequest(message.AsSpan(BuildMessage.HeaderBytes));
+        var path = new ClientPath { Group = group, Hops = hops, First = first, Path = number, DownHandle = down, Builder = builder, Started = now };
+        LinkRequest? request = links.Send(first, message, BuildMessage.ReplyBytes + 1, now);
+        group.Paths.Add(path);
+        if (request is null)
+        {
+            Fail(path, "the link to the first hop is closed", 0, now);
+            return false;
+        }
+
+        _building.Add(request, path);
+        return true;
+    }
+
+    private bool TryChoose(Group group, Instant now, out RouterContact[]? hops, out string? reason)
+    {
+        RouterId last = group.Exit.IsNone ? options.Exit : group.Exit;
+        HashSet<RouterId> forbidden = [.. options.Excluded];
+        HashSet<RouterId> punished = [.. forbidden, .. _penalties.Where(p => p.Value > now).Select(p => p.Key)];
+        punished.Remove(last);
+
+        // Disjoint from the group's other paths if that leaves enough, so that one dead relay ends one path.
+        HashSet<RouterId> disjoint = [.. punished];
+        foreach (ClientPath other in group.Paths)
+            foreach (RouterContact hop in other.Hops.AsSpan(0, other.Hops.Length - 1)) disjoint.Add(hop.Id);
+
+        reason = "";
+        hops = null;
+        foreach (HashSet<RouterId> excluded in new[] { disjoint, punished, forbidden })
+        {
+            if (PathSelector.TrySelect(new PathWish { Hops = options.Hops, Last = last, Excluded = excluded }, directory, entropy, out hops, out reason)) return true;
+        }
+
+        return false;
+    }
+
+    private void Fail(ClientPath path, string why, int failedHop, Instant now)
+    {
+        Failed++;
+        Trouble = why;
+        if (failedHop >= 0 && failedHop < path.Hops.Length)
+        {
+            // The hop that did not answer, and the one before it, which could not or would not reach it.
+            _penalties[path.Hops[failedHop].Id] = now + options.Penalty;
+            if (failedHop == path.Hops.Length - 1 && path.Group.Paths.All(p => !p.Ready)) path.Group.Exit = default;
+        }
+
+        Close(path, PathCloseReason.Refused, tellLink: false, tellSession: false);
+        Retry(path.Group, now);
+    }
+
+    private void Lost(ClientPath path, Instant now, string reason)
+    {
+        if (path.Closed) return;
+        Failed++;
+        Close(path, PathCloseReason.Finished, tellLink: true, tellSession: true, reason);
+        if (_groups.ContainsKey(path.Group.Number)) Fill(path.Group, now);
+    }
+
+    private void Close(ClientPath path, PathCloseReason reason, bool tellLink, bool tellSession, string words = "")
+    {
+        if (path.Closed) return;
+        path.Closed = true;
+        path.Group.Paths.Remove(path);
+        path.Builder.Dispose();
+        if (path.Ready)
+        {
+            _ready.Remove(path.Path);
+            if (tellLink) links.SendPathClose(path.First, path.UpHandle, reason);
+            if (tellSession) events.OnPathGone(PathEnd.Client, new PathGone(path.Path, words));
+            dataPlane.RemovePath(path.Path);
+        }
+        else
+        {
+            dataPlane.ReleasePath(path.Path);
+        }
+
+        dataPlane.ReleaseHandle(path.DownHandle);
+    }
+
+    private void Retry(Group group, Instant now)
+    {
+        group.RetryAt = now + group.Backoff + RandomPart(group.Backoff);
+        group.Backoff = 2 * group.Backoff > LastRetry ? LastRetry : 2 * group.Backoff;
+    }
+
+    private TimeSpan RandomPart(TimeSpan whole)
+    {
+        Span<byte> bytes = stackalloc byte[4];
+        entropy.FillPublic(bytes);
+        return whole * (BitConverter.ToUInt32(bytes) / (double)uint.MaxValue);
+    }
+}

@@ -1,0 +1,166 @@
+using System.Security.Cryptography;
+using Oxen.Router.Core.Paths;
+using Oxen.Router.Core.Quic;
+using Oxen.Router.Core.Quic.Tls;
+using Oxen.Router.Core.Wire;
+
+namespace Oxen.Router.Core.Sessions;
+
+// The exit session, seen from the client: OPEN on the first path, ATTACH for the others, ACTIVATE to choose.
+internal sealed partial class ClientSessions
+{
+    private void Open(ClientGroup group, ClientPathState path, Instant now)
+    {
+        group.State = ClientGroupState.Opening;
+        group.OpeningPath = path;
+        group.Exit = path.Hops[^1];
+        group.SessionCount++;
+        group.Sequence = 0;
+        group.ClientRandom = new byte[SessionMessage.RandomBytes];
+        _entropy.FillSecret(group.ClientRandom);
+        group.OpenedAt = now;
+        SendOpen(group, now);
+    }
+
+    private void SendOpen(ClientGroup group, Instant now)
+    {
+        ClientPathState path = group.OpeningPath!;
+        Span<byte> message = stackalloc byte[SessionMessage.OpenBytes];
+        message[0] = (byte)SessionMessageType.Open;
+        group.ClientRandom.CopyTo(message[1..]);
+        Send(path, message, now);
+        group.Retry = now + FirstRetry;
+    }
+
+    private void RetrySession(ClientGroup group, Instant now)
+    {
+        group.Retry = Instant.Never;
+        if (group.State == ClientGroupState.Opening && group.OpeningPath is { } opening)
+        {
+            if (now - group.OpenedAt > TimeSpan.FromSeconds(3))
+            {
+                _events.OnPathFailed(opening.Path, "the exit does not answer", now);
+                Remove(group, opening, now);
+                return;
+            }
+
+            SendOpen(group, now);
+        }
+        else if (!group.ActivateAnswered && group.Active is { } active)
+        {
+            SendActivate(group, active, now);
+        }
+    }
+
+    private void Attach(ClientGroup group, ClientPathState path, Instant now)
+    {
+        if (group.SessionKey.Length == 0) return;
+        if (path.AttachSequence == 0) path.AttachSequence = ++group.Sequence;
+        Span<byte> message = stackalloc byte[SessionMessage.AttachBytes];
+        var writer = new WireWriter(message);
+        writer.Byte((byte)SessionMessageType.Attach);
+        writer.Put(group.SessionId);
+        writer.UInt64(path.AttachSequence);
+        SessionMessage.AttachMac(group.SessionKey, path.Transcript, path.AttachSequence, writer.Reserve(SessionMessage.MacBytes));
+        Send(path, message, now);
+        path.AttachRetry = now + FirstRetry;
+    }
+
+    private void Activate(ClientGroup group, ClientPathState path, Instant now)
+    {
+        group.Active = path;
+        if (!path.Attached) Attach(group, path, now);
+        group.ActivateSequence = ++group.Sequence;
+        group.ActivateAnswered = false;
+        SendActivate(group, path, now);
+        group.Quic?.OnPathChanged(path.Health.SmoothedRtt, now);
+    }
+
+    private void SendActivate(ClientGroup group, ClientPathState path, Instant now)
+    {
+        Span<byte> message = stackalloc byte[SessionMessage.ActivateBytes];
+        var writer = new WireWriter(message);
+        writer.Byte((byte)SessionMessageType.Activate);
+        writer.Put(group.SessionId);
+        writer.UInt64(group.ActivateSequence);
+        Send(path, message, now);
+        group.Retry = now + FirstRetry;
+    }
+
+    private void Send(ClientPathState path, ReadOnlySpan<byte> message, Instant now)
+    {
+        path.PacketsUp++;
+        path.Health.OnTrafficSent(now);
+        _outlets[path.Path.Shard].TryRecord(path.Path.Number, RecordType.Session, message);
+    }
+
+    private void HandleSessionMessage(ClientGroup group, ClientPathState path, ReadOnlySpan<byte> message, Instant now)
+    {
+        var reader = new WireReader(message);
+        switch ((SessionMessageType)reader.Byte())
+        {
+            case SessionMessageType.Opened when group.State == ClientGroupState.Opening && group.OpeningPath == path && message.Length == SessionMessage.OpenedBytes:
+                HandleOpened(group, path, ref reader, now);
+                return;
+            case SessionMessageType.Attached when message.Length == SessionMessage.AttachedBytes && group.SessionKey.Length > 0:
+                HandleAttached(group, path, ref reader);
+                return;
+            case SessionMessageType.Activated when message.Length == SessionMessage.ActivatedBytes:
+                if (reader.UInt64() == group.ActivateSequence && group.Active == path) group.ActivateAnswered = true;
+                return;
+            case SessionMessageType.Unknown when reader.Take(SessionMessage.IdBytes).SequenceEqual(group.SessionId) && group.SessionId.Length > 0:
+                Lose(group, "the exit has forgotten the session (it was restarted)", now);
+                return;
+            case SessionMessageType.Opened or SessionMessageType.Activated or SessionMessageType.Unknown:
+                return; // late
+            default:
+                _drops.Count(Packets.DropReason.BadRecord);
+                return;
+        }
+    }
+
+    private void HandleOpened(ClientGroup group, ClientPathState path, ref WireReader reader, Instant now)
+    {
+        ReadOnlySpan<byte> id = reader.Take(SessionMessage.IdBytes);
+        ReadOnlySpan<byte> terminalRandom = reader.Take(SessionMessage.RandomBytes);
+        ReadOnlySpan<byte> mac = reader.Take(SessionMessage.MacBytes);
+        byte[] key = SessionMessage.DeriveKey(path.SessionSecret, group.ClientRandom, terminalRandom);
+        Span<byte> expected = stackalloc byte[SessionMessage.MacBytes];
+        SessionMessage.OpenedMac(key, id, path.Transcript, expected);
+        if (!CryptographicOperations.FixedTimeEquals(expected, mac))
+        {
+            _drops.Count(Packets.DropReason.BadRecord);
+            return;
+        }
+
+        group.SessionId = id.ToArray();
+        group.SessionKey = key;
+        group.State = ClientGroupState.Connecting;
+        group.OpeningPath = null;
+        group.Retry = Instant.Never;
+        group.ActivateAnswered = true;
+        path.Attached = true;
+        group.Active = path;
+
+        // The exit is authenticated by its pinned key; the client shows none.
+        group.Quic = _quic.Connect(group.Address, new TlsClientOptions { PinnedServerKey = group.Exit.ToArray(), Alpn = [Alpn] }, _transport, now);
+        group.Quic.Tag = group;
+        group.Quic.OnPathChanged(path.Health.SmoothedRtt, now);
+        foreach (ClientPathState other in group.Paths) if (!other.Attached) Attach(group, other, now);
+    }
+
+    private void HandleAttached(ClientGroup group, ClientPathState path, ref WireReader reader)
+    {
+        ulong sequence = reader.UInt64();
+        Span<byte> expected = stackalloc byte[SessionMessage.MacBytes];
+        SessionMessage.AttachedMac(group.SessionKey, path.Transcript, sequence, expected);
+        if (sequence != path.AttachSequence || !CryptographicOperations.FixedTimeEquals(expected, reader.Take(SessionMessage.MacBytes)))
+        {
+            _drops.Count(Packets.DropReason.BadRecord);
+            return;
+        }
+
+        path.Attached = true;
+        path.AttachRetry = Instant.Never;
+    }
+}

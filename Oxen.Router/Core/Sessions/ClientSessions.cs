@@ -1,0 +1,378 @@
+using System.Buffers.Binary;
+using System.Security.Cryptography;
+using Oxen.Router.Core.Packets;
+using Oxen.Router.Core.Paths;
+using Oxen.Router.Core.Quic;
+using Oxen.Router.Core.Quic.Tls;
+using Oxen.Router.Core.Relay;
+using Oxen.Router.Core.Wire;
+
+namespace Oxen.Router.Core.Sessions;
+
+// A client's sessions, on the session thread, sans-IO:
+//   1 paths come and go                  (PathReady, PathGone)
+//   2 an exit session is opened on the first path, the others attach     ClientSessions.Session.cs
+//   3 QUIC inside carries streams; UDP rides beside it as records
+//   4 probes watch every path; a dead one is left for a spare at once
+internal sealed partial class ClientSessions : IDisposable
+{
+    public static readonly byte[] Alpn = "oxen-exit/1"u8.ToArray();
+
+    private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan OrphanPatience = TimeSpan.FromSeconds(1);
+
+    private readonly QuicTransportOptions _transport;
+    private readonly PathOutlet[] _outlets;
+    private readonly IClientSessionEvents _events;
+    private readonly IEntropy _entropy;
+    private readonly DropCounters _drops;
+    private readonly QuicEndpoint _quic;
+    private readonly Dictionary<int, ClientGroup> _groups = [];
+    private readonly Dictionary<PathRef, (ClientGroup Group, ClientPathState Path)> _paths = [];
+    private readonly byte[] _transmit = new byte[64 * 1024];
+
+    public ClientSessions(QuicTransportOptions transport, PathOutlet[] outlets, IClientSessionEvents events, IEntropy entropy, DropCounters drops)
+    {
+        _transport = transport;
+        _outlets = outlets;
+        _events = events;
+        _entropy = entropy;
+        _drops = drops;
+        _quic = new QuicEndpoint(new QuicEndpointOptions { Transport = transport }, entropy);
+    }
+
+    public IReadOnlyCollection<ClientGroup> Groups => _groups.Values;
+
+    public Instant NextDeadline
+    {
+        get
+        {
+            Instant next = _quic.NextDeadline;
+            foreach (ClientGroup group in _groups.Values)
+            {
+                next = Instant.Earlier(next, Instant.Earlier(group.Retry, group.GiveUp));
+                foreach (ClientPathState path in group.Paths)
+                    next = Instant.Earlier(next, Instant.Earlier(path.Health.NextDeadline, path.AttachRetry));
+            }
+
+            return next;
+        }
+    }
+
+    public ClientGroup GetOrAdd(int number)
+    {
+        if (!_groups.TryGetValue(number, out ClientGroup? group)) _groups.Add(number, group = new ClientGroup(number));
+        return group;
+    }
+
+    public bool TryGet(int number, out ClientGroup? group) => _groups.TryGetValue(number, out group);
+
+    // ---- paths ----
+
+    public void OnPathReady(PathReady ready, Instant now)
+    {
+        ClientGroup group = GetOrAdd(ready.Group);
+        var path = new ClientPathState
+        {
+            Path = ready.Path,
+            SessionSecret = ready.SessionSecret,
+            Transcript = ready.Transcript,
+            Hops = ready.Hops,
+            Expires = ready.Expires,
+            Health = new PathHealth(ready.Hops.Length, ready.BuildTime, now),
+        };
+        if (group.State != ClientGroupState.Waiting && group.Exit != ready.Hops[^1])
+        {
+            // Built for an exit that the group has left meanwhile.
+            _events.OnPathFailed(path.Path, "the group uses another exit now", now);
+            return;
+        }
+
+        group.Paths.Add(path);
+        _paths[path.Path] = (group, path);
+        group.GiveUp = Instant.Never;
+        switch (group.State)
+        {
+            case ClientGroupState.Waiting:
+                Open(group, path, now);
+                break;
+            case ClientGroupState.Opening:
+                break; // attaches when the session stands
+            default:
+                Attach(group, path, now);
+                if (group.Active is null) Activate(group, path, now);
+                break;
+        }
+    }
+
+    public void OnPathGone(PathGone gone, Instant now)
+    {
+        if (!_paths.TryGetValue(gone.Path, out (ClientGroup Group, ClientPathState Path) entry)) return;
+        Remove(entry.Group, entry.Path, now);
+    }
+
+    // ---- packets ----
+
+    public void HandleDelivery(int shard, in PacketTag tag, Span<byte> content, Instant now)
+    {
+        if (!_paths.TryGetValue(new PathRef(shard, new PathNumber(tag.Subject, tag.Generation)), out (ClientGroup Group, ClientPathState Path) entry))
+        {
+            _drops.Count(DropReason.UnknownPath);
+            return;
+        }
+
+        (ClientGroup group, ClientPathState path) = entry;
+        path.PacketsDown++;
+        path.BytesDown += content.Length;
+        switch (tag.Command)
+        {
+            case OnionCommand.Answer:
+                if (content.Length < 8 || !path.Health.OnAnswer(BinaryPrimitives.ReadUInt64BigEndian(content), tag.Hop, now)) _drops.Count(DropReason.UnexpectedAnswer);
+                return;
+            case EndCommand.Records:
+                path.Health.OnHeard(now);
+                HandleRecords(group, path, content, now);
+                return;
+            default:
+                _drops.Count(DropReason.BadCommand);
+                return;
+        }
+    }
+
+    public void HandleTimeout(Instant now)
+    {
+        _quic.HandleTimeout(now);
+        foreach (ClientGroup group in _groups.Values)
+        {
+            for (int i = group.Paths.Count - 1; i >= 0; i--)
+            {
+                ClientPathState path = group.Paths[i];
+                if (path.Health.IsDead(now))
+                {
+                    _events.OnPathFailed(path.Path, "no answer to probes", now);
+                    Remove(group, path, now);
+                    continue;
+                }
+
+                if (path.Health.NextProbe <= now) Probe(path, (byte)(path.Hops.Length - 1), now);
+                if (path.AttachRetry <= now) Attach(group, path, now);
+            }
+
+            if (group.GiveUp <= now)
+            {
+                Lose(group, "every path to the exit failed", now);
+                continue;
+            }
+
+            if (group.Retry <= now) RetrySession(group, now);
+        }
+
+        DrainQuic(now);
+    }
+
+    /// <summary>Moves what QUIC has to send into the rings, as far as there is room.</summary>
+    public void Transmit(Instant now)
+    {
+        while (HasRoom() && _quic.TryTransmit(_transmit, out int bytes, out int segmentBytes, out UdpAddress to, now))
+        {
+            if (!_groups.TryGetValue((int)to.High, out ClientGroup? group) || group.Active is not { } path)
+            {
+                _drops.Count(DropReason.NoPath, (bytes + segmentBytes - 1) / segmentBytes);
+                continue;
+            }
+
+            PathOutlet outlet = _outlets[path.Path.Shard];
+            for (int at = 0; at < bytes; at += segmentBytes)
+            {
+                outlet.TryRecord(path.Path.Number, RecordType.Quic, _transmit.AsSpan(at, Math.Min(segmentBytes, bytes - at)));
+                path.PacketsUp++;
+            }
+
+            path.Health.OnTrafficSent(now);
+        }
+
+        foreach (PathOutlet outlet in _outlets) outlet.Flush();
+    }
+
+    /// <summary>A UDP record of a group's association. False: dropped and counted.</summary>
+    public bool SendUdp(int number, ReadOnlySpan<byte> record, Instant now)
+    {
+        if (!_groups.TryGetValue(number, out ClientGroup? group) || group.Active is not { } path || group.State < ClientGroupState.Connecting)
+        {
+            _drops.Count(DropReason.NoPath);
+            return false;
+        }
+
+        path.PacketsUp++;
+        path.Health.OnTrafficSent(now);
+        return _outlets[path.Path.Shard].TryRecord(path.Path.Number, RecordType.Udp, record);
+    }
+
+    /// <summary>Probes every hop of a path once, for the round trip of each.</summary>
+    public void ProbeAllHops(ClientPathState path, Instant now)
+    {
+        for (int hop = 0; hop < path.Hops.Length; hop++) Probe(path, (byte)hop, now);
+    }
+
+    /// <summary>Ends a group: tells the exit, forgets the keys.</summary>
+    public void Close(ClientGroup group, Instant now)
+    {
+        if (group.SessionId.Length > 0 && group.Active is { } path)
+        {
+            Span<byte> message = stackalloc byte[SessionMessage.CloseBytes];
+            message[0] = (byte)SessionMessageType.Close;
+            group.SessionId.CopyTo(message[1..]);
+            _outlets[path.Path.Shard].TryRecord(path.Path.Number, RecordType.Session, message);
+            _outlets[path.Path.Shard].Flush();
+        }
+
+        Forget(group, now);
+        foreach (ClientPathState p in group.Paths) _paths.Remove(p.Path);
+        _groups.Remove(group.Number);
+    }
+
+    public void Dispose()
+    {
+        foreach (ClientGroup group in _groups.Values) CryptographicOperations.ZeroMemory(group.SessionKey);
+        _quic.Dispose();
+    }
+
+    // ---- inside ----
+
+    private bool HasRoom()
+    {
+        foreach (PathOutlet outlet in _outlets) if (!outlet.HasRoom(64)) return false;
+        return true;
+    }
+
+    private void HandleRecords(ClientGroup group, ClientPathState path, Span<byte> content, Instant now)
+    {
+        var records = new RecordReader(content);
+        bool quic = false;
+        while (records.TryRead(out RecordType type, out Span<byte> bytes))
+        {
+            switch (type)
+            {
+                case RecordType.Quic:
+                    quic = true;
+                    _quic.HandleDatagram(bytes, group.Address, now);
+                    break;
+                case RecordType.Session:
+                    HandleSessionMessage(group, path, bytes, now);
+                    break;
+                case RecordType.Udp:
+                    _events.OnUdp(group.Number, bytes, now);
+                    break;
+                default:
+                    _drops.Count(DropReason.BadRecord);
+                    break;
+            }
+        }
+
+        if (records.Malformed) _drops.Count(DropReason.BadRecord);
+        if (quic) DrainQuic(now);
+    }
+
+    private void DrainQuic(Instant now)
+    {
+        while (_quic.TryTakeEvent(out QuicEvent happened))
+        {
+            if (happened.Connection.Tag is not ClientGroup group || group.Quic != happened.Connection)
+            {
+                _events.OnQuic(happened, now);
+                continue;
+            }
+
+            switch (happened.Kind)
+            {
+                case QuicEventKind.Connected:
+                    group.State = ClientGroupState.Ready;
+                    _events.OnGroupReady(group, now);
+                    break;
+                case QuicEventKind.Closed:
+                    _events.OnQuic(happened, now);
+                    Lose(group, $"the exit ended the connection: {happened.Connection.Stats.CloseReason}", now);
+                    break;
+                default:
+                    _events.OnQuic(happened, now);
+                    break;
+            }
+        }
+    }
+
+    private void Probe(ClientPathState path, byte hop, Instant now)
+    {
+        Span<byte> id = stackalloc byte[8];
+        _entropy.FillPublic(id);
+        path.Health.OnProbeSent(BinaryPrimitives.ReadUInt64BigEndian(id), hop, now);
+        _outlets[path.Path.Shard].TryCommand(path.Path.Number, hop, OnionCommand.Probe, id);
+    }
+
+    private void Remove(ClientGroup group, ClientPathState path, Instant now)
+    {
+        group.Paths.Remove(path);
+        _paths.Remove(path.Path);
+        CryptographicOperations.ZeroMemory(path.SessionSecret);
+        if (group.OpeningPath == path) group.OpeningPath = null;
+        if (group.State == ClientGroupState.Opening && group.OpeningPath is null)
+        {
+            group.State = ClientGroupState.Waiting;
+            if (group.Paths.Count > 0) Open(group, group.Paths[0], now);
+            return;
+        }
+
+        if (group.Active != path) return;
+        group.Active = null;
+        ClientPathState? spare = Best(group);
+        if (spare is null)
+        {
+            group.GiveUp = now + OrphanPatience;
+            return;
+        }
+
+        group.Switches++;
+        Activate(group, spare, now);
+        _events.OnPathSwitched(group, path, spare, now - path.Health.LastHeard, now);
+    }
+
+    /// <summary>The path heard from most lately, attached ones first.</summary>
+    private static ClientPathState? Best(ClientGroup group)
+    {
+        ClientPathState? best = null;
+        foreach (ClientPathState path in group.Paths)
+        {
+            if (best is null || (path.Attached && !best.Attached) || (path.Attached == best.Attached && path.Health.LastHeard > best.Health.LastHeard)) best = path;
+        }
+
+        return best;
+    }
+
+    private void Lose(ClientGroup group, string reason, Instant now)
+    {
+        if (group.State == ClientGroupState.Waiting && group.Paths.Count == 0 && group.GiveUp.IsNever) return;
+        Forget(group, now);
+        foreach (ClientPathState path in group.Paths.ToArray())
+        {
+            _paths.Remove(path.Path);
+            _events.OnPathFailed(path.Path, reason, now);
+        }
+
+        group.Paths.Clear();
+        group.State = ClientGroupState.Waiting;
+        _events.OnGroupLost(group, reason, now);
+    }
+
+    private void Forget(ClientGroup group, Instant now)
+    {
+        QuicConnection? quic = group.Quic;
+        group.Quic = null;
+        group.Active = null;
+        group.OpeningPath = null;
+        group.GiveUp = Instant.Never;
+        group.Retry = Instant.Never;
+        group.SessionId = [];
+        CryptographicOperations.ZeroMemory(group.SessionKey);
+        group.SessionKey = [];
+        if (quic is { IsClosed: false }) quic.Close(0, "", now);
+    }
+}

@@ -1,0 +1,51 @@
+using Oxen.Router.Core.Paths;
+
+namespace Oxen.Router.Core.Sessions;
+
+/// <summary>A path that ends at this router.</summary>
+internal sealed class TerminalPath
+{
+    public required PathRef Path { get; init; }
+
+    public required byte[] SessionSecret { get; init; }
+
+    public required byte[] Transcript { get; init; }
+
+    public ExitSession? Session { get; set; }
+
+    /// <summary>What was answered to OPEN on this path, to be repeated if the client did not hear it.</summary>
+    public byte[] OpenedRandom { get; set; } = [];
+
+    public byte[] OpenedAnswer { get; set; } = [];
+}
+
+/// <summary>
+/// A client's session at the terminal: it outlives the paths that carry it, and owns the QUIC connection, the sockets and
+/// (with the tunnel) the inner addresses. Nothing in it says who the client is.
+/// </summary>
+internal sealed class ExitSession
+{
+    /// <summary>Number inside this process; the QUIC engine's virtual address.</summary>
+    public required long Number { get; init; }
+
+    public required UInt128 Id { get; init; }
+
+    public required byte[] Key { get; init; }
+
+    public required Instant Ends { get; init; }
+
+    public List<TerminalPath> Paths { get; } = [];
+
+    /// <summary>Where downstream packets go.</summary>
+    public TerminalPath? Active { get; set; }
+
+    /// <summary>Highest sequence of ATTACH or ACTIVATE that was accepted.</summary>
+    public ulong Sequence { get; set; }
+
+    public ulong ActivateSequence { get; set; }
+
+    /// <summary>When to end it because no path carries it.</summary>
+    public Instant GiveUp { get; set; } = Instant.Never;
+
+    public UdpAddress Address => UdpAddress.FromVirtual((ulong)Number, 0);
+}

@@ -1,0 +1,316 @@
+using System.Buffers.Binary;
+using System.Security.Cryptography;
+using Oxen.Router.Core.Packets;
+using Oxen.Router.Core.Paths;
+using Oxen.Router.Core.Quic;
+using Oxen.Router.Core.Quic.Tls;
+using Oxen.Router.Core.Wire;
+
+namespace Oxen.Router.Core.Sessions;
+
+// The terminal's side of sessions, on the session thread, sans-IO. Any path of a client may carry its session: it proves
+// that by the session's key; downstream goes to the path that the client activated last (docs/protocol/session.md).
+internal sealed class ExitSessions : IDisposable
+{
+    // Specification.
+    private static readonly TimeSpan MaxLifetime = TimeSpan.FromHours(24);
+    private const int MaxPathsPerSession = 4;
+
+    // Ours.
+    private static readonly TimeSpan OrphanPatience = TimeSpan.FromSeconds(60);
+
+    private readonly PathOutlet[] _outlets;
+    private readonly IExitSessionEvents _events;
+    private readonly IEntropy _entropy;
+    private readonly DropCounters _drops;
+    private readonly QuicEndpoint _quic;
+    private readonly int _maxSessions;
+    private readonly Dictionary<PathRef, TerminalPath> _paths = [];
+    private readonly Dictionary<UInt128, ExitSession> _byId = [];
+    private readonly Dictionary<long, ExitSession> _byNumber = [];
+    private readonly List<ExitSession> _ended = [];
+    private readonly byte[] _transmit = new byte[64 * 1024];
+    private long _nextNumber;
+
+    public ExitSessions(TlsIdentity identity, QuicTransportOptions transport, PathOutlet[] outlets, IExitSessionEvents events, IEntropy entropy, DropCounters drops, int maxSessions = 65536)
+    {
+        _outlets = outlets;
+        _events = events;
+        _entropy = entropy;
+        _drops = drops;
+        _maxSessions = maxSessions;
+        _quic = new QuicEndpoint(
+            new QuicEndpointOptions
+            {
+                Transport = transport,
+                Retry = QuicRetryPolicy.Never, // the path itself is the proof of address
+                Server = new TlsServerOptions { Identity = identity, Alpn = [ClientSessions.Alpn] },
+            },
+            entropy);
+    }
+
+    public int Count => _byId.Count;
+
+    public int PathCount => _paths.Count;
+
+    public Instant NextDeadline
+    {
+        get
+        {
+            Instant next = _quic.NextDeadline;
+            foreach (ExitSession session in _byId.Values) next = Instant.Earlier(next, Instant.Earlier(session.GiveUp, session.Ends));
+            return next;
+        }
+    }
+
+    // ---- paths ----
+
+    public void OnPathReady(PathReady ready, Instant now) =>
+        _paths[ready.Path] = new TerminalPath { Path = ready.Path, SessionSecret = ready.SessionSecret, Transcript = ready.Transcript };
+
+    public void OnPathGone(PathGone gone, Instant now)
+    {
+        if (!_paths.TryGetValue(gone.Path, out TerminalPath? path)) return;
+        _paths.Remove(gone.Path);
+        CryptographicOperations.ZeroMemory(path.SessionSecret);
+        if (path.Session is not { } session) return;
+        session.Paths.Remove(path);
+
+        // Wait for the client to activate another: it may know better than we which one works.
+        if (session.Active == path) session.Active = session.Paths.Count > 0 ? session.Paths[^1] : null;
+        if (session.Paths.Count == 0) session.GiveUp = now + OrphanPatience;
+    }
+
+    // ---- packets ----
+
+    public void HandleDelivery(int shard, in PacketTag tag, Span<byte> content, Instant now)
+    {
+        if (!_paths.TryGetValue(new PathRef(shard, new PathNumber(tag.Subject, tag.Generation)), out TerminalPath? path))
+        {
+            _drops.Count(DropReason.UnknownPath);
+            return;
+        }
+
+        if (tag.Command != EndCommand.Records)
+        {
+            _drops.Count(DropReason.BadCommand);
+            return;
+        }
+
+        var records = new RecordReader(content);
+        bool quic = false;
+        while (records.TryRead(out RecordType type, out Span<byte> bytes))
+        {
+            switch (type)
+            {
+                case RecordType.Session:
+                    HandleSessionMessage(path, bytes, now);
+                    break;
+                case RecordType.Quic when path.Session is { } session:
+                    quic = true;
+                    _quic.HandleDatagram(bytes, session.Address, now);
+                    break;
+                case RecordType.Udp when path.Session is { } session:
+                    _events.OnUdp(session.Number, bytes, now);
+                    break;
+                case RecordType.Quic or RecordType.Udp:
+                    _drops.Count(DropReason.UnknownSession);
+                    break;
+                default:
+                    _drops.Count(DropReason.BadRecord);
+                    break;
+            }
+        }
+
+        if (records.Malformed) _drops.Count(DropReason.BadRecord);
+        if (quic) DrainQuic(now);
+    }
+
+    public void HandleTimeout(Instant now)
+    {
+        _quic.HandleTimeout(now);
+        foreach (ExitSession session in _byId.Values)
+            if (session.GiveUp <= now || session.Ends <= now) _ended.Add(session);
+        foreach (ExitSession session in _ended) End(session, now);
+        _ended.Clear();
+        DrainQuic(now);
+    }
+
+    public void Transmit(Instant now)
+    {
+        while (HasRoom() && _quic.TryTransmit(_transmit, out int bytes, out int segmentBytes, out UdpAddress to, now))
+        {
+            if (!_byNumber.TryGetValue((long)to.High, out ExitSession? session) || session.Active is not { } path)
+            {
+                _drops.Count(DropReason.NoPath, (bytes + segmentBytes - 1) / segmentBytes);
+                continue;
+            }
+
+            for (int at = 0; at < bytes; at += segmentBytes)
+                _outlets[path.Path.Shard].TryRecord(path.Path.Number, RecordType.Quic, _transmit.AsSpan(at, Math.Min(segmentBytes, bytes - at)));
+        }
+
+        foreach (PathOutlet outlet in _outlets) outlet.Flush();
+    }
+
+    public bool SendUdp(long session, ReadOnlySpan<byte> record)
+    {
+        if (_byNumber.TryGetValue(session, out ExitSession? owner) && owner.Active is { } path)
+            return _outlets[path.Path.Shard].TryRecord(path.Path.Number, RecordType.Udp, record);
+        _drops.Count(DropReason.NoPath);
+        return false;
+    }
+
+    public void Dispose()
+    {
+        foreach (ExitSession session in _byId.Values) CryptographicOperations.ZeroMemory(session.Key);
+        _quic.Dispose();
+    }
+
+    // ---- sessions ----
+
+    private void HandleSessionMessage(TerminalPath path, ReadOnlySpan<byte> message, Instant now)
+    {
+        var reader = new WireReader(message);
+        var type = (SessionMessageType)reader.Byte();
+        switch (type)
+        {
+            case SessionMessageType.Open when message.Length == SessionMessage.OpenBytes:
+                HandleOpen(path, reader.Take(SessionMessage.RandomBytes), now);
+                return;
+            case SessionMessageType.Attach when message.Length == SessionMessage.AttachBytes:
+            case SessionMessageType.Activate when message.Length == SessionMessage.ActivateBytes:
+            case SessionMessageType.Close when message.Length == SessionMessage.CloseBytes:
+                ReadOnlySpan<byte> id = reader.Take(SessionMessage.IdBytes);
+                if (!_byId.TryGetValue(BinaryPrimitives.ReadUInt128BigEndian(id), out ExitSession? session))
+                {
+                    Span<byte> unknown = stackalloc byte[1 + SessionMessage.IdBytes];
+                    unknown[0] = (byte)SessionMessageType.Unknown;
+                    id.CopyTo(unknown[1..]);
+                    Answer(path, unknown);
+                    return;
+                }
+
+                if (type == SessionMessageType.Attach) HandleAttach(session, path, reader.UInt64(), reader.Take(SessionMessage.MacBytes));
+                else if (type == SessionMessageType.Activate) HandleActivate(session, path, reader.UInt64());
+                else if (path.Session == session) End(session, now);
+                return;
+            default:
+                _drops.Count(DropReason.BadRecord);
+                return;
+        }
+    }
+
+    private void HandleOpen(TerminalPath path, ReadOnlySpan<byte> clientRandom, Instant now)
+    {
+        if (path.OpenedRandom.Length > 0)
+        {
+            // The answer was lost. Another session on the same path is refused: one path, one session.
+            if (clientRandom.SequenceEqual(path.OpenedRandom)) Answer(path, path.OpenedAnswer);
+            return;
+        }
+
+        if (path.Session is not null || _byId.Count >= _maxSessions) return;
+        byte[] answer = new byte[SessionMessage.OpenedBytes];
+        answer[0] = (byte)SessionMessageType.Opened;
+        Span<byte> id = answer.AsSpan(1, SessionMessage.IdBytes);
+        Span<byte> random = answer.AsSpan(1 + SessionMessage.IdBytes, SessionMessage.RandomBytes);
+        _entropy.FillSecret(id);
+        _entropy.FillSecret(random);
+        byte[] key = SessionMessage.DeriveKey(path.SessionSecret, clientRandom, random);
+        SessionMessage.OpenedMac(key, id, path.Transcript, answer.AsSpan(1 + SessionMessage.IdBytes + SessionMessage.RandomBytes));
+        var session = new ExitSession
+        {
+            Number = ++_nextNumber,
+            Id = BinaryPrimitives.ReadUInt128BigEndian(id),
+            Key = key,
+            Ends = now + MaxLifetime,
+            Active = path,
+        };
+        session.Paths.Add(path);
+        path.Session = session;
+        path.OpenedRandom = clientRandom.ToArray();
+        path.OpenedAnswer = answer;
+        _byId.Add(session.Id, session);
+        _byNumber.Add(session.Number, session);
+        Answer(path, answer);
+    }
+
+    private void HandleAttach(ExitSession session, TerminalPath path, ulong sequence, ReadOnlySpan<byte> mac)
+    {
+        Span<byte> expected = stackalloc byte[SessionMessage.MacBytes];
+        SessionMessage.AttachMac(session.Key, path.Transcript, sequence, expected);
+        if (!CryptographicOperations.FixedTimeEquals(expected, mac))
+        {
+            _drops.Count(DropReason.BadRecord);
+            return;
+        }
+
+        if (path.Session is null)
+        {
+            // The onion layer lets nothing through twice, so an old sequence here is one that another packet overtook.
+            if (session.Paths.Count >= MaxPathsPerSession) return;
+            path.Session = session;
+            session.Paths.Add(path);
+            session.Sequence = Math.Max(session.Sequence, sequence);
+            session.GiveUp = Instant.Never;
+            session.Active ??= path;
+        }
+        else if (path.Session != session)
+        {
+            _drops.Count(DropReason.BadRecord);
+            return;
+        }
+
+        Span<byte> answer = stackalloc byte[SessionMessage.AttachedBytes];
+        var writer = new WireWriter(answer);
+        writer.Byte((byte)SessionMessageType.Attached);
+        writer.UInt64(sequence);
+        SessionMessage.AttachedMac(session.Key, path.Transcript, sequence, writer.Reserve(SessionMessage.MacBytes));
+        Answer(path, answer);
+    }
+
+    private void HandleActivate(ExitSession session, TerminalPath path, ulong sequence)
+    {
+        if (path.Session != session) return; // its ATTACH is still under way; the client repeats
+        if (sequence > session.ActivateSequence)
+        {
+            session.ActivateSequence = sequence;
+            session.Active = path;
+        }
+
+        if (session.Active != path) return;
+        Span<byte> answer = stackalloc byte[SessionMessage.ActivatedBytes];
+        var writer = new WireWriter(answer);
+        writer.Byte((byte)SessionMessageType.Activated);
+        writer.UInt64(session.ActivateSequence);
+        Answer(path, answer);
+    }
+
+    private void Answer(TerminalPath path, ReadOnlySpan<byte> message) =>
+        _outlets[path.Path.Shard].TryRecord(path.Path.Number, RecordType.Session, message);
+
+    private void End(ExitSession session, Instant now)
+    {
+        if (!_byId.Remove(session.Id)) return;
+        _byNumber.Remove(session.Number);
+        foreach (TerminalPath path in session.Paths) path.Session = null;
+        CryptographicOperations.ZeroMemory(session.Key);
+        foreach (QuicConnection connection in _quic.Connections.Where(c => c.RemoteAddress == session.Address).ToArray()) connection.Close(0, "", now);
+        _events.OnSessionClosed(session.Number, now);
+    }
+
+    // ---- inside ----
+
+    private void DrainQuic(Instant now)
+    {
+        while (_quic.TryAccept(out QuicConnection? accepted)) accepted.Tag = (long)accepted.RemoteAddress.High;
+        while (_quic.TryTakeEvent(out QuicEvent happened)) _events.OnQuic(happened, now);
+    }
+
+    private bool HasRoom()
+    {
+        foreach (PathOutlet outlet in _outlets) if (!outlet.HasRoom(64)) return false;
+        return true;
+    }
+}

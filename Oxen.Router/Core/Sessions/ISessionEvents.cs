@@ -1,0 +1,37 @@
+using Oxen.Router.Core.Paths;
+using Oxen.Router.Core.Quic;
+
+namespace Oxen.Router.Core.Sessions;
+
+/// <summary>What the sessions tell their owner, on the session thread. Spans are loans until the call returns.</summary>
+internal interface ISessionEvents
+{
+    /// <summary>A stream of a session's QUIC connection was opened by the peer, can be read or written, was reset, or the connection ended.</summary>
+    void OnQuic(in QuicEvent happened, Instant now);
+
+    /// <summary>A UDP record arrived. `owner` is the client's group or the terminal's session number.</summary>
+    void OnUdp(long owner, ReadOnlySpan<byte> record, Instant now);
+}
+
+/// <summary>What only a client's sessions tell.</summary>
+internal interface IClientSessionEvents : ISessionEvents
+{
+    /// <summary>Streams may be opened on the group now.</summary>
+    void OnGroupReady(ClientGroup group, Instant now);
+
+    /// <summary>The group's session is gone, its streams with it; another exit will serve it.</summary>
+    void OnGroupLost(ClientGroup group, string reason, Instant now);
+
+    /// <summary>A path is dead; the control thread is to close it and build another.</summary>
+    void OnPathFailed(PathRef path, string reason, Instant now);
+
+    /// <summary>Traffic moved to another path.</summary>
+    void OnPathSwitched(ClientGroup group, ClientPathState from, ClientPathState to, TimeSpan sinceLastHeard, Instant now);
+}
+
+/// <summary>What only a terminal's sessions tell.</summary>
+internal interface IExitSessionEvents : ISessionEvents
+{
+    /// <summary>The session ended; sockets that belong to it are to be closed.</summary>
+    void OnSessionClosed(long session, Instant now);
+}

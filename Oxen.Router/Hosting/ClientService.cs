@@ -1,0 +1,307 @@
+using System.Threading.Channels;
+using Oxen.Router.Client;
+using Oxen.Router.Core;
+using Oxen.Router.Core.Packets;
+using Oxen.Router.Core.Paths;
+using Oxen.Router.Core.Quic;
+using Oxen.Router.Core.Sessions;
+using Oxen.Router.Core.Wire;
+
+namespace Oxen.Router.Hosting;
+
+/// <summary>
+/// What the proxy doors see of a client: streams and UDP associations by isolation key. Each key has a group of its own, with
+/// its own paths and session; the shared group is made ready at the start.
+/// </summary>
+internal sealed class ClientService : IOnionStreams, IOnionDatagrams
+{
+    private const int SharedGroup = 0;
+    private const int MaxGroups = 32;
+    private static readonly TimeSpan OpenPatience = TimeSpan.FromSeconds(15);
+
+    private readonly RouterNode _node;
+    private readonly SessionLoop _sessions;
+    private readonly ControlLoop _control;
+
+    // All on the session thread.
+    private readonly Dictionary<IsolationKey, int> _groups = [];
+    private readonly Dictionary<int, Instant> _lastUse = [];
+    private readonly Dictionary<int, List<Opening>> _waiting = [];
+    private readonly Dictionary<(int Group, ushort Association), Association> _associations = [];
+    private int _nextGroup = SharedGroup;
+    private ushort _nextAssociation;
+
+    private sealed record Opening(TaskCompletionSource<OnionStream> Completion, CancellationToken Cancel);
+
+    public ClientService(RouterNode node, SessionLoop sessions, ControlLoop control)
+    {
+        _node = node;
+        _sessions = sessions;
+        _control = control;
+        sessions.GroupReady = OnGroupReady;
+        sessions.GroupLost = OnGroupLost;
+        sessions.PathFailed = (path, reason) =>
+        {
+            node.Notice(RouterNoticeKind.PathLost, reason);
+            control.Post(now => control.Core.Client!.OnPathFailed(path, now));
+        };
+        sessions.PathSwitched = (_, since, _) => node.Notice(RouterNoticeKind.PathSwitched, "traffic moved to a spare path", since);
+        sessions.StreamsAvailable = (connection, now) =>
+        {
+            if (connection.Tag is ClientGroup group) ServeWaiting(group, now);
+        };
+        sessions.UdpArrived = OnUdp;
+    }
+
+    public SharedDropCounters Drops { get; } = new();
+
+    /// <summary>Why there is no path, in words; empty when all is well.</summary>
+    public string Trouble => _control.Core.Client?.Trouble ?? "";
+
+    public void Start()
+    {
+        _sessions.Post(now => GroupFor(default, now));
+    }
+
+    /// <summary>Completes when the shared group can carry streams.</summary>
+    public async Task WaitReadyAsync(CancellationToken cancel)
+    {
+        while (!await _sessions.InvokeAsync(_ => _sessions.Client!.TryGet(SharedGroup, out ClientGroup? group) && group!.State == ClientGroupState.Ready).ConfigureAwait(false))
+            await Task.Delay(2, cancel).ConfigureAwait(false);
+    }
+
+    public ValueTask<OnionStream> OpenAsync(IsolationKey isolation, CancellationToken cancel)
+    {
+        var opening = new Opening(new TaskCompletionSource<OnionStream>(TaskCreationOptions.RunContinuationsAsynchronously), cancel);
+        _sessions.Post(now =>
+        {
+            if (cancel.IsCancellationRequested)
+            {
+                opening.Completion.TrySetCanceled(cancel);
+                return;
+            }
+
+            if (GroupFor(isolation, now) is not { } group)
+            {
+                opening.Completion.TrySetException(new OnionUnavailableException($"{MaxGroups} isolation groups are in use; use fewer different proxy user names"));
+                return;
+            }
+
+            if (group.State == ClientGroupState.Ready && _sessions.OpenStream(group.Quic!, now) is { } bridge) opening.Completion.TrySetResult(bridge);
+            else Waiting(group.Number).Add(opening);
+        });
+        return new ValueTask<OnionStream>(AwaitAsync(opening, cancel));
+    }
+
+    public async ValueTask<IOnionAssociation> AssociateAsync(IsolationKey isolation, CancellationToken cancel)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        limit.CancelAfter(OpenPatience);
+        while (true)
+        {
+            (Association? association, bool full) = await _sessions.InvokeAsync(now => TryAssociate(isolation, now)).ConfigureAwait(false);
+            if (association is not null) return association;
+            if (full) throw new OnionUnavailableException("too many isolation groups or UDP associations are in use");
+            try
+            {
+                await Task.Delay(20, limit.Token).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
+            {
+                throw NoPath();
+            }
+        }
+    }
+
+    /// <summary>The groups and their paths, for the operator's screen.</summary>
+    public Task<ClientView> ReadViewAsync(bool probeHops) => _sessions.InvokeAsync(now =>
+    {
+        var groups = new List<GroupView>();
+        foreach (ClientGroup group in _sessions.Client!.Groups)
+        {
+            var paths = new List<PathView>();
+            foreach (ClientPathState path in group.Paths)
+            {
+                if (probeHops) _sessions.Client.ProbeAllHops(path, now);
+                paths.Add(new PathView(path == group.Active, path.Attached, [.. path.Hops.Select(h => h.ToString())], path.Health.HopRtt.ToArray(), path.PacketsUp, path.PacketsDown, path.Expires - now));
+            }
+
+            groups.Add(new GroupView(group.Number, group.State, group.Switches, paths, group.Quic?.Stats));
+        }
+
+        return new ClientView(groups, _sessions.OpenStreams);
+    });
+
+    // ---- session thread ----
+
+    private ClientGroup? GroupFor(IsolationKey isolation, Instant now)
+    {
+        if (!_groups.TryGetValue(isolation, out int number))
+        {
+            if (_groups.Count >= MaxGroups && !EvictOne(now)) return null;
+            number = isolation.IsShared ? SharedGroup : ++_nextGroup;
+            _groups.Add(isolation, number);
+            _control.Post(t => _control.Core.Client!.Want(number, t));
+        }
+
+        _lastUse[number] = now;
+        return _sessions.Client!.GetOrAdd(number);
+    }
+
+    /// <summary>Ends the group that was used the longest ago, if that is a while.</summary>
+    private bool EvictOne(Instant now)
+    {
+        KeyValuePair<IsolationKey, int> oldest = _groups.Where(g => g.Value != SharedGroup).MinBy(g => _lastUse[g.Value]);
+        if (oldest.Value == SharedGroup || now - _lastUse[oldest.Value] < TimeSpan.FromMinutes(5)) return false;
+        _groups.Remove(oldest.Key);
+        _lastUse.Remove(oldest.Value);
+        if (_sessions.Client!.TryGet(oldest.Value, out ClientGroup? group)) _sessions.Client.Close(group!, now);
+        _control.Post(_ => _control.Core.Client!.Drop(oldest.Value));
+        return true;
+    }
+
+    private void OnGroupReady(ClientGroup group, Instant now)
+    {
+        _node.Notice(RouterNoticeKind.SessionReady, "the session with the exit stands", now - group.OpenedAt);
+        ServeWaiting(group, now);
+    }
+
+    private void OnGroupLost(ClientGroup group, string reason, Instant now)
+    {
+        _node.Notice(RouterNoticeKind.SessionLost, reason);
+        _control.Post(t => _control.Core.Client!.OnGroupLost(group.Number, t));
+    }
+
+    private void ServeWaiting(ClientGroup group, Instant now)
+    {
+        List<Opening> waiting = Waiting(group.Number);
+        while (waiting.Count > 0 && group.State == ClientGroupState.Ready)
+        {
+            Opening opening = waiting[0];
+            if (opening.Cancel.IsCancellationRequested || opening.Completion.Task.IsCompleted)
+            {
+                waiting.RemoveAt(0);
+                continue;
+            }
+
+            if (_sessions.OpenStream(group.Quic!, now) is not { } bridge) return;
+            waiting.RemoveAt(0);
+            if (!opening.Completion.TrySetResult(bridge)) bridge.Abort();
+        }
+    }
+
+    private List<Opening> Waiting(int group)
+    {
+        if (!_waiting.TryGetValue(group, out List<Opening>? waiting)) _waiting.Add(group, waiting = []);
+        return waiting;
+    }
+
+    private async Task<OnionStream> AwaitAsync(Opening opening, CancellationToken cancel)
+    {
+        try
+        {
+            return await opening.Completion.Task.WaitAsync(OpenPatience, cancel).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            // Whoever is late finds the completion taken.
+            if (opening.Completion.TrySetCanceled(CancellationToken.None)) throw NoPath();
+            return await opening.Completion.Task.ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            if (!opening.Completion.TrySetCanceled(cancel) && opening.Completion.Task.IsCompletedSuccessfully) opening.Completion.Task.Result.Abort();
+            throw;
+        }
+    }
+
+    private OnionUnavailableException NoPath() => new(Trouble.Length > 0 ? $"there is no path to an exit: {Trouble}" : "there is no path to an exit yet");
+
+    // ---- UDP ----
+
+    private (Association? Association, bool Full) TryAssociate(IsolationKey isolation, Instant now)
+    {
+        if (_associations.Count >= 4096 || GroupFor(isolation, now) is not { } group) return (null, true);
+        if (group.State != ClientGroupState.Ready) return (null, false);
+        for (int i = 0; i < ushort.MaxValue; i++)
+        {
+            ushort number = ++_nextAssociation;
+            if (_associations.ContainsKey((group.Number, number))) continue;
+            var association = new Association(this, group.Number, number);
+            _associations.Add((group.Number, number), association);
+            return (association, false);
+        }
+
+        return (null, true);
+    }
+
+    private void OnUdp(long group, ReadOnlyMemory<byte> record, Instant now)
+    {
+        if (!ProxyWire.TryReadRecord(record.Span, out ushort number, out ProxyDestination from, out ReadOnlySpan<byte> payload))
+        {
+            Drops.Count(DropReason.BadRecord);
+            return;
+        }
+
+        if (_associations.TryGetValue(((int)group, number), out Association? association)) association.Arrived(new OnionDatagram(from, payload.ToArray()));
+        else Drops.Count(DropReason.UnknownSession);
+    }
+
+    private sealed class Association : IOnionAssociation
+    {
+        private readonly ClientService _service;
+        private readonly int _group;
+        private readonly ushort _number;
+        private readonly Channel<OnionDatagram> _received;
+        private int _disposed;
+
+        public Association(ClientService service, int group, ushort number)
+        {
+            _service = service;
+            _group = group;
+            _number = number;
+            _received = Channel.CreateBounded<OnionDatagram>(
+                new BoundedChannelOptions(256) { FullMode = BoundedChannelFullMode.DropOldest, SingleReader = true, SingleWriter = true },
+                _ => service.Drops.Count(DropReason.SlowReader));
+        }
+
+        public ChannelReader<OnionDatagram> Received => _received.Reader;
+
+        public bool TrySend(in ProxyDestination to, ReadOnlySpan<byte> payload)
+        {
+            if (payload.Length > ProxyWire.MaxRecordBytes)
+            {
+                _service.Drops.Count(DropReason.TooLarge);
+                return false;
+            }
+
+            Span<byte> record = stackalloc byte[2 + ProxyWire.MaxDestinationBytes + ProxyWire.MaxRecordBytes];
+            int length = ProxyWire.WriteRecord(_number, to, payload, record);
+            if (length is 0 or > ProxyWire.MaxRecordBytes)
+            {
+                _service.Drops.Count(DropReason.TooLarge);
+                return false;
+            }
+
+            if (_service._sessions.TrySendUdp(_group, record[..length])) return true;
+            _service.Drops.Count(DropReason.OriginationQueueFull);
+            return false;
+        }
+
+        public void Arrived(in OnionDatagram datagram) => _received.Writer.TryWrite(datagram);
+
+        public void Dispose()
+        {
+            if (Interlocked.Exchange(ref _disposed, 1) != 0) return;
+            _service._sessions.Post(_ => _service._associations.Remove((_group, _number)));
+            _received.Writer.TryComplete();
+        }
+    }
+}
+
+internal sealed record ClientView(IReadOnlyList<GroupView> Groups, int OpenStreams);
+
+internal sealed record GroupView(int Number, ClientGroupState State, int Switches, IReadOnlyList<PathView> Paths, QuicStats? Quic);
+
+/// <param name="HopRtt">Last round trip to each hop; zero where unknown.</param>
+internal sealed record PathView(bool Active, bool Attached, IReadOnlyList<string> Hops, TimeSpan[] HopRtt, long PacketsUp, long PacketsDown, TimeSpan Left);

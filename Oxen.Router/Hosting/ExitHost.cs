@@ -1,0 +1,37 @@
+using Oxen.Router.Core;
+using Oxen.Router.Core.Packets;
+using Oxen.Router.Exit;
+using Oxen.Router.Handlers;
+
+namespace Oxen.Router.Hosting;
+
+/// <summary>The outward side of a terminal: joins streams and UDP records of the session thread with sockets on the thread pool.</summary>
+internal sealed class ExitHost : IDisposable
+{
+    private static readonly ExitPolicy Nothing = new([ExitRule.Parse("deny *:*")]);
+
+    private readonly ExitStreamHandler _streams;
+    private readonly ExitDatagrams _datagrams;
+    private readonly SharedDropCounters _drops = new();
+    private readonly CancellationToken _stop;
+
+    public ExitHost(RouterNodeOptions options, SessionLoop sessions, RequestStreamHandler requests, CancellationToken stop)
+    {
+        _stop = stop;
+        ExitPolicy policy = options.ExitPolicy ?? Nothing;
+        IExitResolver resolver = options.ExitResolver ?? new SystemResolver();
+        _streams = new ExitStreamHandler(policy, resolver, options.Time, options.ExitLimits, requests);
+        _datagrams = new ExitDatagrams(policy, resolver, sessions, options.ExitLimits, options.Time, _drops);
+        sessions.StreamOpened = OnStream;
+        sessions.UdpArrived = (session, record, now) => _datagrams.Handle(session, record.Span, now);
+        sessions.SessionClosed = (session, _) => _datagrams.CloseSession(session);
+    }
+
+    public int OpenStreams => _streams.OpenStreams;
+
+    public void AddDrops(IDictionary<string, long> sum) => _drops.AddTo(sum);
+
+    public void Dispose() => _datagrams.Dispose();
+
+    private void OnStream(long session, StreamBridge bridge, Instant now) => _ = Task.Run(() => _streams.RunAsync(session, bridge, _stop));
+}

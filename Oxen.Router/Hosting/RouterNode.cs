@@ -1,0 +1,248 @@
+using Oxen.Router.Core;
+using Oxen.Router.Core.Directory;
+using Oxen.Router.Core.Links;
+using Oxen.Router.Core.Packets;
+using Oxen.Router.Core.Paths;
+using Oxen.Router.Core.Quic;
+using Oxen.Router.Core.Quic.Tls;
+using Oxen.Router.Core.Relay;
+using Oxen.Router.Core.Sessions;
+using Oxen.Router.Handlers;
+using Oxen.Router.Udp;
+
+namespace Oxen.Router.Hosting;
+
+// One running router:
+//
+//   shard threads    UdpDriver -> ShardCore              packets; one socket each
+//   control thread   ControlLoop -> ControlCore          links, path builds
+//   session thread   SessionLoop -> ClientSessions or ExitSessions, StreamBridges
+//
+// joined by packet rings (no lock) and posted work. This class makes them, starts them and stops them in order.
+internal sealed class RouterNode : IControlEvents, IAsyncDisposable
+{
+    private readonly RouterNodeOptions _options;
+    private readonly ShardCore[] _shards;
+    private readonly UdpDriver<ShardHost>[] _drivers;
+    private readonly ControlLoop _control;
+    private readonly SessionLoop _sessions;
+    private readonly ExitHost? _exit;
+    private readonly RequestStreamHandler? _requests;
+    private readonly TlsIdentity? _exitIdentity;
+    private readonly CancellationTokenSource _stop = new();
+    private bool _stopped;
+
+    /// <summary>Opens the sockets; nothing runs until <see cref="Start"/>.</summary>
+    /// <exception cref="IOException">The address is taken, not ours, or forbidden.</exception>
+    public RouterNode(RouterNodeOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        if ((options.Identity is null) == (options.Client is null)) throw new ArgumentException("a router is a relay (identity) or a client, not both", nameof(options));
+        _options = options;
+        Clock = new MonotonicClock(options.Time);
+        NetworkClock = Clock.StartNetworkClock();
+        IUdpSocket[] sockets = UdpSocketFactory.Open(options.Listen, options.Shards, options.Socket);
+        LocalAddress = sockets[0].LocalAddress;
+        IUdpSender controlSender = sockets[0].OpenSender();
+
+        _shards = [.. Enumerable.Range(0, options.Shards).Select(i => new ShardCore(options.Shard with { Shard = i, ShardCount = options.Shards }, NetworkClock, options.Entropy))];
+        var dataPlane = new DataPlane(_shards, options.Shard, options.Entropy);
+        _control = new ControlLoop($"{options.Name} control", Clock, _shards, dataPlane, controlSender, WakeShard, OnFault);
+        _sessions = new SessionLoop($"{options.Name} sessions", Clock, _shards, WakeShard, OnFault);
+        _drivers = [.. sockets.Select((socket, i) => new UdpDriver<ShardHost>(
+            new ShardHost(_shards[i], _control.Wake, _sessions.Wake),
+            socket,
+            _shards[i].Receives,
+            Clock,
+            new UdpDriverOptions { Name = $"{options.Name} shard {i}", OnEvent = OnDriverEvent }))];
+
+        DataPlane = dataPlane;
+        if (options.Client is not null)
+        {
+            _sessions.Client = new ClientSessions(PathTransport, _sessions.Outlets, _sessions, options.Entropy, _sessions.Drops);
+            Client = new ClientService(this, _sessions, _control);
+        }
+        else
+        {
+            _requests = new RequestStreamHandler(RequestDispatcher.Create(options.Plugins, new RouterServices(options.Time)), options.Time);
+            _exitIdentity = TlsIdentity.FromSeed(options.Identity!.Seed);
+            _sessions.Exit = new ExitSessions(_exitIdentity, PathTransport, _sessions.Outlets, _sessions, options.Entropy, _sessions.Drops);
+            _exit = new ExitHost(options, _sessions, _requests, _stop.Token);
+        }
+    }
+
+    /// <summary>QUIC inside a path (docs/protocol/session.md#quic): one packet carries exactly one full datagram.</summary>
+    public static QuicTransportOptions PathTransport { get; } = new()
+    {
+        MaxDatagramBytes = RecordLayout.MaxBytes,
+        MaxReceiveBytes = RecordLayout.MaxBytes,
+        InitialMaxData = 16 << 20,
+        InitialMaxStreamData = 8 << 20,
+        MaxBidiStreams = 512,
+        MaxUniStreams = 0,
+        SendBufferBytes = 16 << 20,
+        IdleTimeout = TimeSpan.FromSeconds(60),
+        KeepAlive = TimeSpan.FromSeconds(20),
+        InitialRtt = TimeSpan.FromMilliseconds(100),
+        AckDelay = TimeSpan.FromMilliseconds(5),
+        AckEvery = 10,
+        Congestion = QuicCongestion.Cubic,
+        InitialWindowPackets = 32,
+        PacingBurst = 45,
+        MaxCongestionWindow = 2 << 20, // no more in flight than the rings of a router hold
+    };
+
+    public string Name => _options.Name;
+
+    public MonotonicClock Clock { get; }
+
+    public NetworkClock NetworkClock { get; }
+
+    public DataPlane DataPlane { get; }
+
+    public UdpAddress LocalAddress { get; }
+
+    /// <summary>What the proxy doors need; null for a relay.</summary>
+    public ClientService? Client { get; }
+
+    public CancellationToken Stopping => _stop.Token;
+
+    /// <param name="directory">Who is a relay; an address that the system chose can be published before.</param>
+    public void Start(NodeDirectory directory)
+    {
+        _control.Core = new ControlCore(
+            new ControlOptions
+            {
+                Links = _options.Links,
+                Identity = _options.Identity,
+                OnionKeys = _options.OnionKeys,
+                Builds = _options.Builds,
+                Budget = _options.Budget,
+                Client = _options.Client,
+            },
+            DataPlane,
+            directory,
+            NetworkClock,
+            this,
+            _options.Entropy);
+        foreach (UdpDriver<ShardHost> driver in _drivers) driver.Start();
+        _sessions.Start();
+        _control.Start();
+        if (_options.Client is not null) Client!.Start();
+    }
+
+    /// <summary>What the router has done so far.</summary>
+    public RouterFigures ReadFigures()
+    {
+        var drops = new SortedDictionary<string, long>(StringComparer.Ordinal);
+        foreach (ShardCore shard in _shards) shard.Drops.AddTo(drops);
+        _control.Drops.AddTo(drops);
+        _sessions.Drops.AddTo(drops);
+        _exit?.AddDrops(drops);
+        Client?.Drops.AddTo(drops);
+        return new RouterFigures
+        {
+            Router = Name,
+            DatagramsReceived = _drivers.Sum(d => d.Counters.Datagrams),
+            DatagramsSent = _drivers.Sum(d => d.Counters.Sent),
+            BytesReceived = _drivers.Sum(d => d.Counters.BytesReceived),
+            DriverBytesAllocated = _drivers.Sum(d => d.Counters.AllocatedBytes),
+            SessionBytesAllocated = _sessions.AllocatedBytes,
+            Paths = DataPlane.PathCount,
+            Drops = drops,
+        };
+    }
+
+    /// <summary>Tells the peers, lets what is under way end as far as it does in time, stops the threads.</summary>
+    public async Task StopAsync(TimeSpan patience)
+    {
+        if (_stopped) return;
+        _stopped = true;
+        try
+        {
+            await _control.StopCoreAsync().WaitAsync(patience).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            // The control thread hangs; the threads are ended all the same.
+        }
+
+        await _stop.CancelAsync().ConfigureAwait(false);
+    }
+
+    /// <summary>Ends the threads without a word to anybody, as if the machine had lost power. For tests and for the demo's repair check.</summary>
+    public void Kill()
+    {
+        _stopped = true;
+        foreach (UdpDriver<ShardHost> driver in _drivers) driver.Dispose();
+        _stop.Cancel();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync(TimeSpan.FromSeconds(2)).ConfigureAwait(false);
+        _control.Dispose();
+        _sessions.Dispose();
+        _exit?.Dispose();
+        foreach (UdpDriver<ShardHost> driver in _drivers) driver.Dispose();
+        foreach (ShardCore shard in _shards) shard.Dispose();
+        _exitIdentity?.Dispose();
+        _stop.Dispose();
+    }
+
+    // ---- from the control thread ----
+
+    void IPathEvents.OnPathReady(PathReady ready)
+    {
+        _sessions.Post(now =>
+        {
+            if (ready.End == PathEnd.Client) _sessions.Client!.OnPathReady(ready, now);
+            else _sessions.Exit!.OnPathReady(ready, now);
+        });
+        if (ready.End == PathEnd.Client) Notice(RouterNoticeKind.PathReady, $"a path of {ready.Hops.Length} hops is ready", ready.BuildTime);
+    }
+
+    void IPathEvents.OnPathGone(PathEnd end, PathGone gone)
+    {
+        _sessions.Post(now =>
+        {
+            if (end == PathEnd.Client) _sessions.Client!.OnPathGone(gone, now);
+            else _sessions.Exit!.OnPathGone(gone, now);
+        });
+        if (end == PathEnd.Client) Notice(RouterNoticeKind.PathLost, gone.Reason);
+    }
+
+    void IControlEvents.OnLinkUp(Link link) => Notice(RouterNoticeKind.LinkUp, "a link is up");
+
+    void IControlEvents.OnLinkDown(Link link) => Notice(RouterNoticeKind.LinkDown, link.CloseReason);
+
+    void IControlEvents.OnClock(TimeSpan peerAhead, bool corrected)
+    {
+        if (corrected) Notice(RouterNoticeKind.ClockCorrected, $"this machine's clock was off by {peerAhead.TotalSeconds:F1} s against the network; corrected inside this program", peerAhead);
+        else if (peerAhead.Duration() > _options.Links.ClockTolerance) Notice(RouterNoticeKind.ClockOff, $"a peer's clock differs from ours by {peerAhead.TotalSeconds:F1} s", peerAhead);
+    }
+
+    void IControlEvents.OnPluginRequest(LinkRequest request, byte[] message)
+    {
+        if (_requests is not { } handler) return;
+        _ = Task.Run(async () =>
+        {
+            byte[] reply = await RequestOnLink.ServeAsync(handler, message, _stop.Token).ConfigureAwait(false);
+            _control.Post(_ => _control.Core.Reply(request, reply));
+        });
+    }
+
+    // ---- inside ----
+
+    internal void Notice(RouterNoticeKind kind, string text, TimeSpan time = default, Exception? exception = null) =>
+        _options.OnNotice?.Invoke(new RouterNotice(kind, Name, text, time, exception));
+
+    private void WakeShard(int shard) => _drivers[shard].Wake();
+
+    private void OnFault(string thread, Exception e) => Notice(RouterNoticeKind.Fault, $"{thread}: {e.Message}", exception: e);
+
+    private void OnDriverEvent(UdpDriverEvent happened)
+    {
+        if (happened.Kind != UdpDriverEventKind.Stopped) Notice(RouterNoticeKind.Fault, $"{happened.Driver}: {happened.Kind} {happened.Exception?.Message}", exception: happened.Exception);
+    }
+}

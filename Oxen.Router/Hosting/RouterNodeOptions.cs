@@ -1,0 +1,72 @@
+using Oxen.Router.Core;
+using Oxen.Router.Core.Directory;
+using Oxen.Router.Core.Links;
+using Oxen.Router.Core.Paths;
+using Oxen.Router.Core.Relay;
+using Oxen.Router.Exit;
+using Oxen.Router.Handlers;
+using Oxen.Router.Udp;
+
+namespace Oxen.Router.Hosting;
+
+/// <summary>How one router of this process is made: a relay (perhaps an exit), or a client. Never both at once: a relay's lasting key must not build a person's paths.</summary>
+internal sealed class RouterNodeOptions
+{
+    /// <summary>For thread names and the operator's screen.</summary>
+    public required string Name { get; init; }
+
+    public required UdpAddress Listen { get; init; }
+
+    /// <summary>A relay's; null makes a client.</summary>
+    public RouterIdentity? Identity { get; init; }
+
+    public OnionKeyRing? OnionKeys { get; init; }
+
+    /// <summary>A client's; null for a relay.</summary>
+    public ClientPathOptions? Client { get; init; }
+
+    /// <summary>Null: a relay that passes nothing to the outside.</summary>
+    public ExitPolicy? ExitPolicy { get; init; }
+
+    public IExitResolver? ExitResolver { get; init; }
+
+    public ExitLimits ExitLimits { get; init; } = new();
+
+    public IReadOnlyList<IRouterPlugin> Plugins { get; init; } = [];
+
+    public int Shards { get; init; } = 1;
+
+    public ShardOptions Shard { get; init; } = new();
+
+    public LinkOptions Links { get; init; } = new();
+
+    public BuildBudgetOptions Budget { get; init; } = new();
+
+    public BuildPolicy Builds { get; init; } = BuildPolicy.Default;
+
+    public UdpSocketOptions Socket { get; init; } = new();
+
+    public TimeProvider Time { get; init; } = TimeProvider.System;
+
+    public IEntropy Entropy { get; init; } = new SystemEntropy();
+
+    /// <summary>Hears what an operator should know. Any thread.</summary>
+    public Action<RouterNotice>? OnNotice { get; init; }
+}
+
+internal enum RouterNoticeKind
+{
+    LinkUp,
+    LinkDown,
+    PathReady,
+    PathLost,
+    PathSwitched,
+    SessionReady,
+    SessionLost,
+    ClockCorrected,
+    ClockOff,
+    Fault,
+}
+
+/// <summary>Something an operator may want to know. It never says who talks to whom.</summary>
+internal sealed record RouterNotice(RouterNoticeKind Kind, string Router, string Text, TimeSpan Time = default, Exception? Exception = null);

@@ -1,0 +1,228 @@
+using System.Collections.Concurrent;
+using Oxen.Router.Client;
+using Oxen.Router.Core;
+using Oxen.Router.Core.Packets;
+using Oxen.Router.Core.Paths;
+using Oxen.Router.Core.Quic;
+using Oxen.Router.Core.Relay;
+using Oxen.Router.Core.Sessions;
+using Oxen.Router.Udp;
+
+namespace Oxen.Router.Hosting;
+
+/// <summary>
+/// The session thread of a router: what the shards deliver in, what is to be originated out. It owns either a client's
+/// sessions or a terminal's, and the bridges between their QUIC streams and the application's pipes.
+/// </summary>
+internal sealed class SessionLoop : LoopThread, IClientSessionEvents, IExitSessionEvents, Exit.IExitRecordSink
+{
+    private static readonly TimeSpan StallRetry = TimeSpan.FromMicroseconds(100);
+
+    private readonly ShardCore[] _shards;
+    private readonly PathOutlet[] _outlets;
+    private readonly Action<int> _wakeShard;
+    private readonly Dictionary<QuicConnection, Dictionary<long, StreamBridge>> _bridges = [];
+    private readonly ConcurrentQueue<UdpOut> _udpOut = new();
+    private int _udpWaiting;
+    private Instant _stalledUntil = Instant.Never;
+
+    private readonly record struct UdpOut(long Owner, byte[] Record, int Length);
+
+    public SessionLoop(string name, MonotonicClock clock, ShardCore[] shards, Action<int> wakeShard, Action<string, Exception> onFault)
+        : base(name, clock, onFault)
+    {
+        _shards = shards;
+        _wakeShard = wakeShard;
+        _outlets = [.. shards.Select(s => new PathOutlet(s.Originations, Drops))];
+    }
+
+    public DropCounters Drops { get; } = new();
+
+    public PathOutlet[] Outlets => _outlets;
+
+    public ClientSessions? Client { get; set; }
+
+    public ExitSessions? Exit { get; set; }
+
+    // ---- what the host hears, on the session thread ----
+
+    /// <summary>A stream that the peer opened: the session (client: group) number and the bridge.</summary>
+    public Action<long, StreamBridge, Instant>? StreamOpened { get; set; }
+
+    public Action<long, ReadOnlyMemory<byte>, Instant>? UdpArrived { get; set; }
+
+    public Action<ClientGroup, Instant>? GroupReady { get; set; }
+
+    public Action<ClientGroup, string, Instant>? GroupLost { get; set; }
+
+    public Action<PathRef, string>? PathFailed { get; set; }
+
+    public Action<ClientGroup, TimeSpan, Instant>? PathSwitched { get; set; }
+
+    public Action<QuicConnection, Instant>? StreamsAvailable { get; set; }
+
+    public Action<long, Instant>? SessionClosed { get; set; }
+
+    protected override Instant NextDeadline
+    {
+        get
+        {
+            Instant next = Client?.NextDeadline ?? Instant.Never;
+            if (Exit is not null) next = Instant.Earlier(next, Exit.NextDeadline);
+
+            // With full rings nothing can be sent whatever is due: look again when they have drained a little.
+            return _stalledUntil.IsNever ? next : Instant.Later(_stalledUntil, Instant.Earlier(next, _stalledUntil));
+        }
+    }
+
+    /// <summary>Sends a UDP record for a client's group or a terminal's session. Any thread; the bytes are copied.</summary>
+    public bool TrySendUdp(long owner, ReadOnlySpan<byte> record)
+    {
+        if (Volatile.Read(ref _udpWaiting) >= 4096) return false;
+        byte[] copy = System.Buffers.ArrayPool<byte>.Shared.Rent(record.Length);
+        record.CopyTo(copy);
+        Interlocked.Increment(ref _udpWaiting);
+        _udpOut.Enqueue(new UdpOut(owner, copy, record.Length));
+        Wake();
+        return true;
+    }
+
+    void Exit.IExitRecordSink.Send(long session, ReadOnlySpan<byte> record) => TrySendUdp(session, record);
+
+    /// <summary>A stream that we open ourselves; null when the peer allows no more now. Session thread.</summary>
+    public StreamBridge? OpenStream(QuicConnection connection, Instant now)
+    {
+        if (!connection.TryOpenStream(bidirectional: true, out long stream)) return null;
+        StreamBridge bridge = Add(connection, stream);
+        bridge.Start(now);
+        return bridge;
+    }
+
+    /// <summary>Both halves are over. Session thread.</summary>
+    public void Forget(StreamBridge bridge, QuicConnection connection)
+    {
+        if (_bridges.TryGetValue(connection, out Dictionary<long, StreamBridge>? streams)) streams.Remove(bridge.Stream);
+    }
+
+    public int OpenStreams => _bridges.Values.Sum(s => s.Count);
+
+    public override void Dispose()
+    {
+        base.Dispose();
+        foreach (Dictionary<long, StreamBridge> streams in _bridges.Values.ToArray())
+            foreach (StreamBridge bridge in streams.Values.ToArray()) bridge.OnLost("the router is stopping", Instant.Zero);
+        Client?.Dispose();
+        Exit?.Dispose();
+    }
+
+    protected override bool Turn(Instant now)
+    {
+        bool more = false;
+        for (int shard = 0; shard < _shards.Length; shard++)
+        {
+            PacketRing ring = _shards[shard].Deliveries;
+            int taken = 0;
+            while (taken < 128 && ring.TryTake(out PacketTag tag, out int offset))
+            {
+                Span<byte> content = ring.Slab.Slice(offset + PacketRing.Headroom, tag.Length);
+                if (Client is not null) Client.HandleDelivery(shard, tag, content, now);
+                else Exit?.HandleDelivery(shard, tag, content, now);
+                taken++;
+            }
+
+            if (taken > 0) ring.ReleaseTaken();
+            more |= taken == 128;
+        }
+
+        while (_udpOut.TryDequeue(out UdpOut udp))
+        {
+            Interlocked.Decrement(ref _udpWaiting);
+            Client?.SendUdp((int)udp.Owner, udp.Record.AsSpan(0, udp.Length), now);
+            Exit?.SendUdp(udp.Owner, udp.Record.AsSpan(0, udp.Length));
+            System.Buffers.ArrayPool<byte>.Shared.Return(udp.Record);
+        }
+
+        if (Client is { } client)
+        {
+            if (client.NextDeadline <= now) client.HandleTimeout(now);
+            client.Transmit(now);
+        }
+
+        if (Exit is { } exit)
+        {
+            if (exit.NextDeadline <= now) exit.HandleTimeout(now);
+            exit.Transmit(now);
+        }
+
+        _stalledUntil = Instant.Never;
+        for (int shard = 0; shard < _shards.Length; shard++)
+        {
+            if (_outlets[shard].TakeCommitted()) _wakeShard(shard);
+            if (!_outlets[shard].HasRoom(64)) _stalledUntil = now + StallRetry;
+        }
+
+        return more;
+    }
+
+    // ---- from the sessions ----
+
+    void ISessionEvents.OnQuic(in QuicEvent happened, Instant now)
+    {
+        QuicConnection connection = happened.Connection;
+        switch (happened.Kind)
+        {
+            case QuicEventKind.StreamOpened:
+                StreamBridge opened = Add(connection, happened.StreamId);
+                StreamOpened?.Invoke(connection.Tag is long session ? session : 0, opened, now);
+                opened.Start(now);
+                return;
+            case QuicEventKind.StreamsAvailable:
+                StreamsAvailable?.Invoke(connection, now);
+                return;
+            case QuicEventKind.Closed:
+                if (!_bridges.Remove(connection, out Dictionary<long, StreamBridge>? lost)) return;
+                foreach (StreamBridge bridge in lost.Values.ToArray()) bridge.OnLost("the connection through the path ended", now);
+                return;
+        }
+
+        if (!_bridges.TryGetValue(connection, out Dictionary<long, StreamBridge>? streams) || !streams.TryGetValue(happened.StreamId, out StreamBridge? stream)) return;
+        switch (happened.Kind)
+        {
+            case QuicEventKind.StreamReadable:
+                stream.OnReadable(now);
+                break;
+            case QuicEventKind.StreamWritable:
+                stream.OnWritable(now);
+                break;
+            case QuicEventKind.StreamReset:
+                stream.OnReset(happened.ErrorCode, now);
+                break;
+            case QuicEventKind.StreamStopped:
+                stream.OnStopped(happened.ErrorCode, now);
+                break;
+        }
+    }
+
+    void ISessionEvents.OnUdp(long owner, ReadOnlySpan<byte> record, Instant now) => UdpArrived?.Invoke(owner, record.ToArray(), now);
+
+    void IClientSessionEvents.OnGroupReady(ClientGroup group, Instant now) => GroupReady?.Invoke(group, now);
+
+    void IClientSessionEvents.OnGroupLost(ClientGroup group, string reason, Instant now) => GroupLost?.Invoke(group, reason, now);
+
+    void IClientSessionEvents.OnPathFailed(PathRef path, string reason, Instant now) => PathFailed?.Invoke(path, reason);
+
+    void IClientSessionEvents.OnPathSwitched(ClientGroup group, ClientPathState from, ClientPathState to, TimeSpan sinceLastHeard, Instant now) =>
+        PathSwitched?.Invoke(group, sinceLastHeard, now);
+
+    void IExitSessionEvents.OnSessionClosed(long session, Instant now) => SessionClosed?.Invoke(session, now);
+
+    // ---- inside ----
+
+    private StreamBridge Add(QuicConnection connection, long stream)
+    {
+        if (!_bridges.TryGetValue(connection, out Dictionary<long, StreamBridge>? streams)) _bridges.Add(connection, streams = []);
+        var bridge = new StreamBridge(this, connection, stream);
+        streams.Add(stream, bridge);
+        return bridge;
+    }
+}
