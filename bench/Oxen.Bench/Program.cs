@@ -1,6 +1,20 @@
+using BenchmarkDotNet.Running;
+using Oxen.Bench.Core.Paths;
+
 namespace Oxen.Bench;
 
 internal static class Program
 {
-    private static int Main() => 0;
+    private static int Main(string[] args)
+    {
+        // Quick loops say a figure in seconds; everything else is BenchmarkDotNet's.
+        if (args is ["build-step"])
+        {
+            BuildStepLoop.Run();
+            return 0;
+        }
+
+        BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(args);
+        return 0;
+    }
 }
