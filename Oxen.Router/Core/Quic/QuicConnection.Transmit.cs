@@ -89,7 +89,10 @@ internal sealed partial class QuicConnection
         {
             PacketSpace space = _spaces[level];
             if (!space.CanSend || (level == PacketSpace.Application && !_complete)) continue;
-            bool sendData = mayData || space.ProbesDue > 0;
+
+            // Handshake bytes that were lost go whatever the window says: it may be full of 1-RTT packets that the peer cannot
+            // read, and for which no probe timer runs, until it has exactly these bytes.
+            bool sendData = mayData || space.ProbesDue > 0 || (level != PacketSpace.Application && space.CryptoOut.HasLost);
             bool ack = space.AckNow || now >= space.AckDeadline;
             bool data = sendData && (space.ProbesDue > 0 || space.PingDue || space.HasCrypto || (level == PacketSpace.Application && HasApplicationFrames(now)));
             if (!ack && !data) continue;

@@ -6,7 +6,7 @@ namespace Oxen.Router.Core.Quic.Protection;
 /// <summary>Keys of Initial packets, made of the client's first destination connection id: no secret at all. RFC 9001 section 5.2.</summary>
 internal static class InitialSecrets
 {
-    public const TlsCipherSuite Suite = (TlsCipherSuite)0x1301;
+    public const TlsCipherSuite Suite = TlsCipherSuite.Aes128GcmSha256;
 
     private static readonly byte[] Salt = Convert.FromHexString("38762cf7f55934b34d179ae6a4c80cadccbb7f0a");
 

@@ -1,6 +1,8 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
+using Oxen.Router.Core.Carrier.Kernels;
 using Oxen.Router.Core.Quic.Tls;
+using ChaCha20Poly1305 = Oxen.Router.Core.Carrier.Kernels.ChaCha20Poly1305;
 
 namespace Oxen.Router.Core.Quic.Protection;
 
@@ -20,33 +22,45 @@ internal sealed class PacketKeys : IDisposable
     private readonly TlsCipherSuite _suite;
     private readonly byte[] _secret;
     private readonly byte[] _iv = new byte[12];
-    private readonly AesGcm? _gcm;
-    private readonly System.Security.Cryptography.ChaCha20Poly1305? _chacha;
+    private readonly byte[] _key;      // AES: expanded
 
     public PacketKeys(TlsCipherSuite suite, ReadOnlySpan<byte> secret)
     {
         _suite = suite;
         _secret = secret.ToArray();
-        HashAlgorithmName hash = HashOf(suite);
+        HashAlgorithmName hash = suite.Hash();
         Span<byte> key = stackalloc byte[KeyBytes(suite)];
         TlsKeySchedule.HkdfExpandLabel(hash, secret, "quic key"u8, default, key);
         TlsKeySchedule.HkdfExpandLabel(hash, secret, "quic iv"u8, default, _iv);
-        if ((ushort)suite == 0x1303) _chacha = new System.Security.Cryptography.ChaCha20Poly1305(key);
-        else _gcm = new AesGcm(key, TagBytes);
+        switch (suite)
+        {
+            case TlsCipherSuite.Aes128GcmSha256:
+                _key = new byte[AesGcm128.ExpandedBytes];
+                AesGcm128.Expand(key, _key);
+                break;
+            case TlsCipherSuite.Aes256GcmSha384:
+                _key = new byte[AesGcm256.ExpandedBytes];
+                AesGcm256.Expand(key, _key);
+                break;
+            default:
+                _key = key.ToArray();
+                break;
+        }
+
         CryptographicOperations.ZeroMemory(key);
     }
 
     /// <summary>Packets that may be sealed with one key.</summary>
-    public long ConfidentialityLimit => _chacha is null ? GcmConfidentiality : long.MaxValue;
+    public long ConfidentialityLimit => IsGcm ? GcmConfidentiality : long.MaxValue;
 
     /// <summary>Forgeries that one connection may see.</summary>
-    public long IntegrityLimit => _chacha is null ? GcmIntegrity : ChaChaIntegrity;
+    public long IntegrityLimit => IsGcm ? GcmIntegrity : ChaChaIntegrity;
 
     /// <summary>The keys after a key update; the header key stays. RFC 9001 section 6.1.</summary>
     public PacketKeys Next()
     {
         Span<byte> next = stackalloc byte[_secret.Length];
-        TlsKeySchedule.HkdfExpandLabel(HashOf(_suite), _secret, "quic ku"u8, default, next);
+        TlsKeySchedule.HkdfExpandLabel(_suite.Hash(), _secret, "quic ku"u8, default, next);
         var keys = new PacketKeys(_suite, next);
         CryptographicOperations.ZeroMemory(next);
         return keys;
@@ -55,7 +69,7 @@ internal sealed class PacketKeys : IDisposable
     public static HeaderKey DeriveHeaderKey(TlsCipherSuite suite, ReadOnlySpan<byte> secret)
     {
         Span<byte> key = stackalloc byte[KeyBytes(suite)];
-        TlsKeySchedule.HkdfExpandLabel(HashOf(suite), secret, "quic hp"u8, default, key);
+        TlsKeySchedule.HkdfExpandLabel(suite.Hash(), secret, "quic hp"u8, default, key);
         var header = new HeaderKey(suite, key);
         CryptographicOperations.ZeroMemory(key);
         return header;
@@ -67,35 +81,46 @@ internal sealed class PacketKeys : IDisposable
         Span<byte> nonce = stackalloc byte[12];
         Nonce(number, nonce);
         Span<byte> payload = packet[headerLength..^TagBytes];
-        if (_gcm is not null) _gcm.Encrypt(nonce, payload, payload, packet[^TagBytes..], packet[..headerLength]);
-        else _chacha!.Encrypt(nonce, payload, payload, packet[^TagBytes..], packet[..headerLength]);
+        Span<byte> tag = packet[^TagBytes..];
+        Span<byte> header = packet[..headerLength];
+        switch (_suite)
+        {
+            case TlsCipherSuite.Aes128GcmSha256:
+                AesGcm128.Seal(payload, _key, nonce, header, tag);
+                break;
+            case TlsCipherSuite.Aes256GcmSha384:
+                AesGcm256.Seal(payload, _key, nonce, header, tag);
+                break;
+            default:
+                ChaCha20Poly1305.Seal(payload, _key, nonce, header, tag);
+                break;
+        }
     }
 
-    /// <summary>False: forged or damaged; the payload is undefined then.</summary>
+    /// <summary>False: forged or damaged; the packet is unchanged then.</summary>
     public bool Open(Span<byte> packet, int headerLength, long number)
     {
         Span<byte> nonce = stackalloc byte[12];
         Nonce(number, nonce);
         Span<byte> payload = packet[headerLength..^TagBytes];
-        try
+        Span<byte> tag = packet[^TagBytes..];
+        Span<byte> header = packet[..headerLength];
+        return _suite switch
         {
-            if (_gcm is not null) _gcm.Decrypt(nonce, payload, packet[^TagBytes..], payload, packet[..headerLength]);
-            else _chacha!.Decrypt(nonce, payload, packet[^TagBytes..], payload, packet[..headerLength]);
-            return true;
-        }
-        catch (AuthenticationTagMismatchException)
-        {
-            return false;
-        }
+            TlsCipherSuite.Aes128GcmSha256 => AesGcm128.Open(payload, _key, nonce, header, tag),
+            TlsCipherSuite.Aes256GcmSha384 => AesGcm256.Open(payload, _key, nonce, header, tag),
+            _ => ChaCha20Poly1305.Open(payload, _key, nonce, header, tag),
+        };
     }
 
     public void Dispose()
     {
         CryptographicOperations.ZeroMemory(_secret);
         CryptographicOperations.ZeroMemory(_iv);
-        _gcm?.Dispose();
-        _chacha?.Dispose();
+        CryptographicOperations.ZeroMemory(_key);
     }
+
+    private bool IsGcm => _suite != TlsCipherSuite.ChaCha20Poly1305Sha256;
 
     private void Nonce(long number, Span<byte> nonce)
     {
@@ -103,7 +128,5 @@ internal sealed class PacketKeys : IDisposable
         BinaryPrimitives.WriteUInt64BigEndian(nonce[4..], BinaryPrimitives.ReadUInt64BigEndian(nonce[4..]) ^ (ulong)number);
     }
 
-    private static int KeyBytes(TlsCipherSuite suite) => (ushort)suite == 0x1301 ? 16 : 32;
-
-    private static HashAlgorithmName HashOf(TlsCipherSuite suite) => (ushort)suite == 0x1302 ? HashAlgorithmName.SHA384 : HashAlgorithmName.SHA256;
+    private static int KeyBytes(TlsCipherSuite suite) => suite == TlsCipherSuite.Aes128GcmSha256 ? 16 : 32;
 }

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
+using Oxen.Router.Core.Carrier.Kernels;
 using Oxen.Router.Core.Quic.Packets;
 
 namespace Oxen.Router.Core.Quic.Protection;
@@ -17,16 +18,18 @@ internal sealed class RetryProtection : IDisposable
 {
     public const int MaxTokenBytes = 12 + 8 + 1 + ConnectionId.MaxBytes + 16;
 
+    private static readonly byte[] IntegrityKey = Convert.FromHexString("be0c690b9f66575a1d766b54e368c84e");
     private static readonly byte[] IntegrityNonce = Convert.FromHexString("461599d35d632bf2239825bb");
-    private readonly AesGcm _integrity = new(Convert.FromHexString("be0c690b9f66575a1d766b54e368c84e"), 16);
-    private readonly AesGcm _token;
+    private readonly byte[] _integrity = new byte[AesGcm128.ExpandedBytes];
+    private readonly byte[] _token = new byte[AesGcm128.ExpandedBytes];
     private readonly IEntropy _entropy;
 
     public RetryProtection(IEntropy entropy)
     {
         Span<byte> key = stackalloc byte[16];
         entropy.FillSecret(key);
-        _token = new AesGcm(key, 16);
+        AesGcm128.Expand(key, _token);
+        AesGcm128.Expand(IntegrityKey, _integrity);
         CryptographicOperations.ZeroMemory(key);
         _entropy = entropy;
     }
@@ -38,7 +41,7 @@ internal sealed class RetryProtection : IDisposable
         pseudo[0] = (byte)originalDestination.Length;
         int at = 1 + originalDestination.Write(pseudo[1..]);
         retryWithoutTag.CopyTo(pseudo[at..]);
-        _integrity.Encrypt(IntegrityNonce, default, default, tag16, pseudo[..(at + retryWithoutTag.Length)]);
+        AesGcm128.Seal(default, _integrity, IntegrityNonce, pseudo[..(at + retryWithoutTag.Length)], tag16);
     }
 
     public bool TagMatches(ConnectionId originalDestination, ReadOnlySpan<byte> retry)
@@ -58,7 +61,9 @@ internal sealed class RetryProtection : IDisposable
         clear[8] = (byte)originalDestination.Length;
         clear = clear[..(9 + originalDestination.Write(clear[9..]))];
         _entropy.FillPublic(to[..12]);
-        _token.Encrypt(to[..12], clear, to.Slice(12, clear.Length), to.Slice(12 + clear.Length, 16), associated);
+        Span<byte> text = to.Slice(12, clear.Length);
+        clear.CopyTo(text);
+        AesGcm128.Seal(text, _token, to[..12], associated, to.Slice(12 + clear.Length, 16));
         return 12 + clear.Length + 16;
     }
 
@@ -70,15 +75,8 @@ internal sealed class RetryProtection : IDisposable
         Span<byte> associated = stackalloc byte[19];
         associated = associated[..Associated(client, associated)];
         Span<byte> clear = stackalloc byte[length];
-        try
-        {
-            _token.Decrypt(token[..12], token.Slice(12, length), token[^16..], clear, associated);
-        }
-        catch (AuthenticationTagMismatchException)
-        {
-            return false;
-        }
-
+        token.Slice(12, length).CopyTo(clear);
+        if (!AesGcm128.Open(clear, _token, token[..12], associated, token[^16..])) return false;
         var made = new Instant(BinaryPrimitives.ReadInt64BigEndian(clear));
         if (clear[8] != length - 9 || made > now || made + life < now) return false;
         originalDestination = new ConnectionId(clear[9..]);
@@ -87,8 +85,7 @@ internal sealed class RetryProtection : IDisposable
 
     public void Dispose()
     {
-        _integrity.Dispose();
-        _token.Dispose();
+        CryptographicOperations.ZeroMemory(_token);
     }
 
     private static int Associated(in UdpAddress client, Span<byte> to)
