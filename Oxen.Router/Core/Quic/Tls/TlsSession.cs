@@ -83,6 +83,9 @@ internal sealed partial class TlsSession : IDisposable
     /// <summary>The group of the key exchange, 0 before it.</summary>
     public ushort Group { get; private set; }
 
+    /// <summary>There was a HelloRetryRequest.</summary>
+    public bool Retried => _retried;
+
     /// <summary>The protocol agreed on; empty before.</summary>
     public byte[] Alpn { get; private set; } = [];
 
