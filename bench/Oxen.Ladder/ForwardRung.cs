@@ -38,7 +38,7 @@ internal static class ForwardRung
                     if (s.BytesPerPacket > 0) failures++;
                 }
 
-                if (generator.Lost > 0) Console.WriteLine($"     {generator.Lost} packets were lost and sent anew");
+                if (generator.Lost > 0) Console.WriteLine($"     {generator.Lost} packets were given up after half a second without any answer");
             }
 
             return failures == 0 ? 0 : 1;

@@ -49,7 +49,7 @@ internal sealed class Generator : IDisposable
     /// <summary>Packets that came back.</summary>
     public long Received => Volatile.Read(ref _received);
 
-    /// <summary>Packets given up after 100 ms without any answer.</summary>
+    /// <summary>Packets given up after half a second without any answer.</summary>
     public long Lost => Volatile.Read(ref _lost);
 
     private int PerSend { get; }
@@ -102,7 +102,7 @@ internal sealed class Generator : IDisposable
             if (_socket.Receive(_batch) == 0)
             {
                 if (room > 0) continue;
-                _socket.Wait(TimeSpan.FromMilliseconds(100));
+                _socket.Wait(TimeSpan.FromMilliseconds(500));
                 if (_socket.Receive(_batch) == 0)
                 {
                     Volatile.Write(ref _lost, _lost + underway);
