@@ -145,6 +145,17 @@ internal sealed class ShardNetwork : IDisposable
         LinkSeal.Seal(datagram.Bytes, key, suite);
     }
 
+    /// <summary>What a relay could do: the same inner bytes once more, under a fresh counter of the link.</summary>
+    public byte[] Again(WireDatagram datagram, ulong ahead)
+    {
+        (byte[] key, LinkSuite suite) = KeyOf(datagram);
+        byte[] copy = [.. datagram.Bytes];
+        if (!LinkSeal.Open(copy, key, suite)) throw new InvalidOperationException("the test does not know the link's key");
+        BinaryPrimitives.WriteUInt64BigEndian(copy.AsSpan(SealedDatagram.CounterAt), SealedDatagram.Counter(copy) + ahead);
+        LinkSeal.Seal(copy, key, suite);
+        return copy;
+    }
+
     /// <summary>The inner bytes of a datagram on the wire; the datagram itself stays as it is.</summary>
     public byte[] Inner(WireDatagram datagram)
     {
