@@ -7,7 +7,8 @@ internal static class Program
 {
     private static int Main(string[] args)
     {
-        // Quick loops say a figure in seconds; everything else is BenchmarkDotNet's.
+        // Quick loops say a figure in seconds; everything else is BenchmarkDotNet's (`--filter '*Symmetric*'`).
+        if (args is ["quick"]) return Quick.Run();
         if (args is ["build-step"])
         {
             BuildStepLoop.Run();
