@@ -1,0 +1,29 @@
+using Tomlyn.Syntax;
+
+namespace Oxen.Router.Daemon.Configuration;
+
+/// <summary>Which keys exist. What each means stands in oxen.example.toml; a test holds the two together.</summary>
+internal static class ConfigSchema
+{
+    public static readonly IReadOnlyDictionary<string, IReadOnlyList<string>> Sections = new Dictionary<string, IReadOnlyList<string>>(StringComparer.Ordinal)
+    {
+        ["router"] = ["roles", "listen", "address", "identity", "contacts", "contacts_key", "shards"],
+        ["relay"] = ["rate", "replay_filter"],
+        ["client"] = ["socks", "http", "hops", "exit", "spares", "users"],
+        ["exit"] = ["rules", "except", "connect_time", "udp_idle"],
+        ["log"] = ["level", "format"],
+    };
+}
+
+/// <summary>One section as it was found in the file.</summary>
+internal sealed class ConfigSection(string name, IReadOnlyList<string> keys)
+{
+    public string Name { get; } = name;
+
+    public IReadOnlyList<string> Keys { get; } = keys;
+
+    public Dictionary<string, KeyValueSyntax> Values { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>Null: the file does not have it.</summary>
+    public SourceSpan? Span { get; set; }
+}

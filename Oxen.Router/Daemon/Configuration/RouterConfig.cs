@@ -1,0 +1,83 @@
+using System.Net;
+using Oxen.Router.Core.Directory;
+using Oxen.Router.Exit;
+
+namespace Oxen.Router.Daemon.Configuration;
+
+[Flags]
+internal enum RouterRoles
+{
+    None = 0,
+    Relay = 1,
+    Exit = 2,
+    Client = 4,
+}
+
+/// <summary>One configuration file, read and valid. Paths in it are relative to the file and come out absolute.</summary>
+internal sealed record RouterConfig
+{
+    public required RouterRoles Roles { get; init; }
+
+    public required IPEndPoint Listen { get; init; }
+
+    /// <summary>What others are told; the listen address if it is a real one.</summary>
+    public IPEndPoint? PublicAddress { get; init; }
+
+    public required string IdentityFile { get; init; }
+
+    public required string ContactsFile { get; init; }
+
+    public required RouterId ContactsKey { get; init; }
+
+    /// <summary>0: one for each core.</summary>
+    public int Shards { get; init; }
+
+    public RelayConfig Relay { get; init; } = new();
+
+    public ClientConfig Client { get; init; } = new();
+
+    public ExitConfig Exit { get; init; } = new();
+
+    public LogConfig Log { get; init; } = new();
+}
+
+internal sealed record RelayConfig
+{
+    /// <summary>0: as fast as it goes.</summary>
+    public long RateBitsPerSecond { get; init; }
+
+    public long ReplayFilterBytes { get; init; } = 128L << 20;
+}
+
+internal sealed record ClientConfig
+{
+    public IPEndPoint? Socks { get; init; } = new(IPAddress.Loopback, 1080);
+
+    public IPEndPoint? Http { get; init; } = new(IPAddress.Loopback, 8118);
+
+    public int Hops { get; init; } = 4;
+
+    public RouterId? Exit { get; init; }
+
+    public int Spares { get; init; } = 1;
+
+    public IReadOnlyDictionary<string, string> Users { get; init; } = new Dictionary<string, string>();
+}
+
+internal sealed record ExitConfig
+{
+    public IReadOnlyList<ExitRule> Rules { get; init; } = [.. ExitPolicy.DefaultRules.Select(ExitRule.Parse)];
+
+    public IReadOnlyList<ExitRule> Except { get; init; } = [];
+
+    public TimeSpan ConnectTime { get; init; } = TimeSpan.FromSeconds(10);
+
+    public TimeSpan UdpIdle { get; init; } = TimeSpan.FromSeconds(120);
+}
+
+internal sealed record LogConfig
+{
+    public string Level { get; init; } = "information";
+
+    public string Format { get; init; } = "plain";
+}

@@ -1,0 +1,54 @@
+namespace Oxen.Router.Daemon.Terminal;
+
+/// <summary>What the process returns to its caller; documented in docs/oxen.md.</summary>
+internal static class ExitCode
+{
+    public const int Ok = 0;
+
+    /// <summary>A check was made and did not pass.</summary>
+    public const int CheckFailed = 1;
+
+    /// <summary>Command line or configuration.</summary>
+    public const int Usage = 2;
+
+    /// <summary>The machine: a port in use, a file that cannot be read, a missing permission.</summary>
+    public const int Environment = 3;
+    public const int Keys = 4;
+
+    /// <summary>The network: no path, a peer with a wrong key, a clock that is off.</summary>
+    public const int Network = 5;
+
+    /// <summary>A fault of ours.</summary>
+    public const int Internal = 70;
+}
+
+/// <summary>An error that the user can do something about: a stable code, what happened, and the remedy.</summary>
+internal sealed class UserException(int exitCode, string code, string message, string remedy, Exception? inner = null) : Exception(message, inner)
+{
+    public int ExitCode { get; } = exitCode;
+
+    public string Code { get; } = code;
+
+    public string Remedy { get; } = remedy;
+
+    public static UserException PortBusy(string what, string address, Exception? inner = null) =>
+        new(Terminal.ExitCode.Environment, "OXN3001", $"{what}: the address {address} is in use", "Stop the program that listens there (`ss -lnptu` shows it), or choose another port.", inner);
+
+    public static UserException NotPermitted(string what, string address, Exception? inner = null) =>
+        new(Terminal.ExitCode.Environment, "OXN3002", $"{what}: listening on {address} is not permitted", "Ports below 1024 need CAP_NET_BIND_SERVICE; a port above needs nothing.", inner);
+
+    public static UserException NoSuchAddress(string what, string address, Exception? inner = null) =>
+        new(Terminal.ExitCode.Environment, "OXN3003", $"{what}: this machine has no address for {address}", "`ip address` lists what it has; 0.0.0.0 or [::] means all of them.", inner);
+
+    public static UserException FileTrouble(string path, string trouble, Exception? inner = null) =>
+        new(Terminal.ExitCode.Environment, "OXN3004", $"{path}: {trouble}", "Check the path and its permissions.", inner);
+
+    public static UserException WrongPeerKey(Exception? inner = null) =>
+        new(Terminal.ExitCode.Network, "OXN5001", "a router showed another key than the contact list pins", "Somebody may stand in between, or the contact list is old: fetch it anew from whom you trust.", inner);
+
+    public static UserException ClockOff(TimeSpan by) =>
+        new(Terminal.ExitCode.Network, "OXN5002", $"this machine's clock is off by {by.TotalSeconds:F1} s from the network's", "Set it right, for example with `systemctl enable --now systemd-timesyncd` or chrony.");
+
+    public static UserException NoPath(string reason) =>
+        new(Terminal.ExitCode.Network, "OXN5003", $"no path could be built: {reason}", "Check the network connection and the contact list.");
+}

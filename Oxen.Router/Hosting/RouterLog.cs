@@ -1,0 +1,53 @@
+using Microsoft.Extensions.Logging;
+
+namespace Oxen.Router.Hosting;
+
+/// <summary>
+/// Every log line of the router: one id, one template each. Nothing at Information or above is written per request, and
+/// nothing at any level says who talks to whom (<see cref="Redacted{T}"/>), carries payload or keys.
+/// Ids: 1000 process, 1100 links, 1200 paths, 1300 doors, 1400 exit, 1500 plug-ins.
+/// </summary>
+internal static partial class RouterLog
+{
+    [LoggerMessage(1000, LogLevel.Information, "oxen {Version} is up as {Roles}")]
+    public static partial void Started(ILogger log, string version, string roles);
+
+    [LoggerMessage(1001, LogLevel.Information, "stopping: draining for at most {Seconds} s")]
+    public static partial void Stopping(ILogger log, double seconds);
+
+    [LoggerMessage(1002, LogLevel.Information, "stopped")]
+    public static partial void Stopped(ILogger log);
+
+    [LoggerMessage(1003, LogLevel.Warning, "the clock is off by {Seconds} s from the network's: correct it (for example with chrony)")]
+    public static partial void ClockOff(ILogger log, double seconds);
+
+    [LoggerMessage(1004, LogLevel.Error, "a driver failed and is started again in {Milliseconds} ms")]
+    public static partial void DriverFailed(ILogger log, int milliseconds, Exception cause);
+
+    [LoggerMessage(1100, LogLevel.Debug, "a link to {Peer} is up")]
+    public static partial void LinkUp(ILogger log, Redacted<string> peer);
+
+    [LoggerMessage(1101, LogLevel.Debug, "a link to {Peer} is down: {Reason}")]
+    public static partial void LinkDown(ILogger log, Redacted<string> peer, string reason);
+
+    [LoggerMessage(1102, LogLevel.Warning, "a router showed another key than its contact pins; the link was refused")]
+    public static partial void WrongPeerKey(ILogger log);
+
+    [LoggerMessage(1200, LogLevel.Debug, "a path of {Hops} hops stands after {Milliseconds} ms")]
+    public static partial void PathBuilt(ILogger log, int hops, double milliseconds);
+
+    [LoggerMessage(1201, LogLevel.Debug, "a path failed: {Reason}")]
+    public static partial void PathFailed(ILogger log, string reason);
+
+    [LoggerMessage(1300, LogLevel.Information, "{Door} proxy is listening on {Address}")]
+    public static partial void DoorOpen(ILogger log, string door, string address);
+
+    [LoggerMessage(1301, LogLevel.Debug, "{Door}: no way for a request: {Reason}")]
+    public static partial void DoorRefused(ILogger log, string door, string reason);
+
+    [LoggerMessage(1400, LogLevel.Information, "exit service with {Rules} rules and {Exceptions} exceptions")]
+    public static partial void ExitOpen(ILogger log, int rules, int exceptions);
+
+    [LoggerMessage(1500, LogLevel.Error, "the handler of {Method} failed")]
+    public static partial void HandlerFailed(ILogger log, string method, Exception cause);
+}
