@@ -3,6 +3,7 @@ using System.IO.Pipelines;
 using System.Text;
 using Microsoft.AspNetCore.Connections;
 using Oxen.Router.Client;
+using Oxen.Testing;
 using Oxen.Router.Core.Packets;
 
 namespace Oxen.Router.Tests.Client;

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.IO.Pipelines;
 using System.Text;
 using Oxen.Router.Client;
+using Oxen.Testing;
 using Oxen.Router.Core.Wire;
 
 namespace Oxen.Router.Tests.Client;

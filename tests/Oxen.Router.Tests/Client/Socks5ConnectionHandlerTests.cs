@@ -3,6 +3,7 @@ using System.IO.Pipelines;
 using System.Text;
 using Microsoft.Extensions.Time.Testing;
 using Oxen.Router.Client;
+using Oxen.Testing;
 using Oxen.Router.Core.Wire;
 
 namespace Oxen.Router.Tests.Client;

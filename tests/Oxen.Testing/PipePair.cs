@@ -1,6 +1,6 @@
 using System.IO.Pipelines;
 
-namespace Oxen.Router.Tests.Client;
+namespace Oxen.Testing;
 
 /// <summary>Two ends of one in-memory connection, each direction a pipe that stops its writer at 64 KiB.</summary>
 internal sealed class PipePair

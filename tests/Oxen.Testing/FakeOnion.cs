@@ -5,7 +5,7 @@ using Oxen.Router.Client;
 using Oxen.Router.Core.Wire;
 using Oxen.Router.Exit;
 
-namespace Oxen.Router.Tests.Client;
+namespace Oxen.Testing;
 
 /// <summary>A path of no hops: the far end of each stream is given to a function in this process.</summary>
 internal sealed class FakeOnion(Func<IDuplexPipe, Task> exit) : IOnionStreams
