@@ -113,7 +113,7 @@ internal sealed class ExitPolicy
         uint v4;
         if (address.High >> 48 == 0x2002) v4 = (uint)(address.High >> 16);                                       // 6to4, RFC 3056
         else if (address.High == 0x0064_FF9B_0000_0000 && address.Low >> 32 == 0) v4 = (uint)address.Low;          // NAT64, RFC 6052
-        else if (address.High == 0 && address.Low >> 32 == 0) v4 = (uint)address.Low;                              // IPv4-compatible, RFC 4291
+        else if (address.High == 0 && address.Low >> 32 == 0 && address.Low > 1) v4 = (uint)address.Low;                              // IPv4-compatible, RFC 4291
         else if (((address.Low >> 32) & 0xFCFF_FFFF) == 0x0000_5EFE) v4 = (uint)address.Low;                        // ISATAP, RFC 5214
         else return false;
 

@@ -218,16 +218,8 @@ internal sealed class CommandTree(Screen screen, CommandBodies bodies)
         var check = new Option<bool>("--check") { Description = "Move data, compare, break a relay, print a table; exits 0 if all is well, 1 if not." };
         var json = Json();
         var command = new Command("demo", "A whole network on this machine, with real traffic through it.") { relays, exits, hops, spares, socks, http, seconds, seed, endpoints, processes, check, json };
-        command.Validators.Add(r =>
-        {
-            // A path takes each router once, and its last is an exit.
-            if (r.Errors.Any()) return;
-            int needed = r.GetValue(hops) - 1;
-            if (r.GetValue(relays) < needed) r.AddError($"--hops {needed + 1} needs at least {needed} relays, --relays says {r.GetValue(relays)}");
-            if (Equals(r.GetValue(socks), r.GetValue(http)) && r.GetValue(socks)?.Port != 0) r.AddError("--socks and --http name the same address");
-        });
         command.SetAction((parsed, cancel) => body(
-            new DemoOptions
+            Sound(new DemoOptions
             {
                 Relays = parsed.GetValue(relays),
                 Exits = parsed.GetValue(exits),
@@ -241,10 +233,18 @@ internal sealed class CommandTree(Screen screen, CommandBodies bodies)
                 Processes = parsed.GetValue(processes),
                 Check = parsed.GetValue(check),
                 Json = parsed.GetValue(json),
-            },
+            }),
             screen,
             cancel));
         return command;
+    }
+
+    // A path takes each router once, and its last is an exit.
+    private static DemoOptions Sound(DemoOptions options)
+    {
+        string? wrong = options.Relays < options.Hops - 1 ? $"--hops {options.Hops} needs at least {options.Hops - 1} relays, --relays says {options.Relays}"
+            : options.Socks.Port != 0 && options.Socks.Equals(options.Http) ? "--socks and --http name the same address" : null;
+        return wrong is null ? options : throw new UserException(ExitCode.Usage, "OXN2001", wrong, "`oxen demo --help` shows what it takes.");
     }
 
     private static Option<bool> Json() => new("--json") { Description = "Print one JSON object." };

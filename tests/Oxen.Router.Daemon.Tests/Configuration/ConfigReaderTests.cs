@@ -33,7 +33,7 @@ public sealed class ConfigReaderTests
     [InlineData(Good + "[client]\nhops = \"4\"\n", "oxen.toml:7:8: error OXN1004: `hops` expects a number from 2 to 8, found the text \"4\"")]
     [InlineData(Good + "[client]\nsocks = 1080\n", "oxen.toml:7:9: error OXN1004: `socks` expects an address and port such as \"127.0.0.1:1080\" or \"[::1]:1080\", or \"off\", found the number 1080\n  Put it in quotes.")]
     [InlineData(Good + "[relay]\nrate = \"100\"\n", "oxen.toml:7:8: error OXN1005: expected a rate such as \"100 Mbit\" (bit, kbit, Mbit, Gbit, each a second), found \"100\"")]
-    [InlineData(Good + "[exit]\nrules = [\"allow *:80\", \"deny 10.0.0.0/33:*\"]\n", "oxen.toml:7:38: error OXN1005: in the rule \"deny 10.0.0.0/33:*\": a prefix length is 0 to 32\n  A rule looks like `allow *:80,443 tcp` or `deny 10.0.0.0/8:*`.")]
+    [InlineData(Good + "[exit]\nrules = [\"allow *:80\", \"deny 10.0.0.0/33:*\"]\n", "oxen.toml:7:39: error OXN1005: in the rule \"deny 10.0.0.0/33:*\": a prefix length is 0 to 32\n  A rule looks like `allow *:80,443 tcp` or `deny 10.0.0.0/8:*`.")]
     [InlineData(Good + "[client]\nsocks = \"0.0.0.0:1080\"\n", "oxen.toml:7:9: error OXN1007: `socks` listens beyond this machine, but no `users` are set\n  Listen on 127.0.0.1 or [::1], or set users = [\"name:password\"].")]
     [InlineData(Good + "[log]\nlevel = \"warn\"\n", "oxen.toml:7:9: error OXN1005: expected one of \"trace\", \"debug\", \"information\", \"warning\", \"error\", found \"warn\"\n  Known are \"trace\", \"debug\", \"information\", \"warning\", \"error\".")]
     [InlineData("hops = 4\n" + Good, "oxen.toml:1:1: error OXN1003: `hops` stands outside of any section\n  It belongs below [client].")]

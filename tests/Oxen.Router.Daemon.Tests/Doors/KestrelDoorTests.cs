@@ -154,9 +154,10 @@ public sealed class KestrelDoorTests : IAsyncLifetime
         Task<string> heard = Task.Run(async () =>
         {
             using TcpClient accepted = await server.AcceptTcpClientAsync();
-            await accepted.GetStream().WriteAsync("first word"u8.ToArray());
+            NetworkStream mine = accepted.GetStream();
+            await mine.WriteAsync("first word"u8.ToArray());
             accepted.Client.Shutdown(SocketShutdown.Send); // the server ends first
-            using var reader = new StreamReader(accepted.GetStream());
+            using var reader = new StreamReader(mine);
             return await reader.ReadToEndAsync();
         });
         int port = ((IPEndPoint)server.LocalEndpoint).Port;

@@ -42,9 +42,9 @@ public sealed class Socks5ConnectionHandlerTests
         var door = new DoorFixture(DoorFixture.Socks(Echo(targets)));
         async Task Send(byte[] bytes) => await (slowly ? door.SendSlowlyAsync(bytes) : door.SendAsync(bytes));
         await Send(Greeting);
-        Assert.Equal<byte>([5, 0], await door.ReceiveAsync(2));
+        Assert.Equal(new byte[] { 5, 0 }, await door.ReceiveAsync(2));
         await Send(ConnectByName);
-        Assert.Equal<byte>([5, 0, 0, 1, 10, 11, 12, 13, 0x12, 0x67], await door.ReceiveAsync(10));
+        Assert.Equal(new byte[] { 5, 0, 0, 1, 10, 11, 12, 13, 0x12, 0x67 }, await door.ReceiveAsync(10));
         await Send("hello"u8.ToArray());
         Assert.Equal("hello"u8.ToArray(), await door.ReceiveAsync(5));
         await door.Output.CompleteAsync();
@@ -72,9 +72,9 @@ public sealed class Socks5ConnectionHandlerTests
         {
             var door = new DoorFixture(handler);
             await door.SendAsync([5, 2, 0, 2]);
-            Assert.Equal<byte>([5, 2], await door.ReceiveAsync(2));
+            Assert.Equal(new byte[] { 5, 2 }, await door.ReceiveAsync(2));
             await door.SendAsync([1, (byte)user.Length, .. Encoding.ASCII.GetBytes(user), (byte)password.Length, .. Encoding.ASCII.GetBytes(password)]);
-            Assert.Equal<byte>([1, 0], await door.ReceiveAsync(2));
+            Assert.Equal(new byte[] { 1, 0 }, await door.ReceiveAsync(2));
             await door.SendAsync(ConnectByName);
             await door.ReceiveAsync(10);
             await door.Output.CompleteAsync();
@@ -93,17 +93,17 @@ public sealed class Socks5ConnectionHandlerTests
         Socks5ConnectionHandler handler = DoorFixture.Socks(Echo(), new() { ["alice"] = "secret" });
         var nobody = new DoorFixture(handler);
         await nobody.SendAsync(Greeting);
-        Assert.Equal<byte>([5, 0xFF], await nobody.ReceiveAsync(2));
+        Assert.Equal(new byte[] { 5, 0xFF }, await nobody.ReceiveAsync(2));
         await nobody.EndAsync();
 
         var wrong = new DoorFixture(handler);
         await wrong.SendAsync([5, 1, 2, 1, 5, .. "alice"u8, 5, .. "wrong"u8]);
-        Assert.Equal<byte>([5, 2, 1, 1], await wrong.ReceiveAsync(4));
+        Assert.Equal(new byte[] { 5, 2, 1, 1 }, await wrong.ReceiveAsync(4));
         await wrong.EndAsync();
 
         var right = new DoorFixture(handler);
         await right.SendAsync([5, 1, 2, 1, 5, .. "alice"u8, 6, .. "secret"u8]);
-        Assert.Equal<byte>([5, 2, 1, 0], await right.ReceiveAsync(4));
+        Assert.Equal(new byte[] { 5, 2, 1, 0 }, await right.ReceiveAsync(4));
         await right.Output.CompleteAsync();
         await right.EndAsync();
     }
@@ -135,7 +135,7 @@ public sealed class Socks5ConnectionHandlerTests
         Assert.Equal(8, (await type.ReceiveAsync(12))[3]);
         var four = new DoorFixture(DoorFixture.Socks(Echo()));
         await four.SendAsync([4, 1, 0, 80, 1, 2, 3, 4, 0]);
-        Assert.Equal<byte>([0, 0x5B], (await four.ReceiveAsync(8))[..2]);
+        Assert.Equal(new byte[] { 0, 0x5B }, (await four.ReceiveAsync(8))[..2]);
         var http = new DoorFixture(DoorFixture.Socks(Echo()));
         await http.SendAsync("GET / HTTP/1.1\r\n\r\n");
         Assert.Contains("SOCKS5", await http.ReceiveAllAsync(), StringComparison.Ordinal);

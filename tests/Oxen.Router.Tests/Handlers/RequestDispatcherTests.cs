@@ -69,7 +69,7 @@ public sealed class RequestDispatcherTests
         RequestDispatcher dispatcher = Dispatcher(
             request =>
             {
-                for (int i = 0; i < 11; i++) request.Response.Write([1]);
+                for (int i = 0; i < 11; i++) request.Response.Write(new byte[] { 1 });
                 return ValueTask.FromResult(ResponseCode.Ok);
             },
             limits);
@@ -78,7 +78,7 @@ public sealed class RequestDispatcherTests
         RequestDispatcher exact = Dispatcher(
             request =>
             {
-                for (int i = 0; i < 10; i++) request.Response.Write([1]);
+                for (int i = 0; i < 10; i++) request.Response.Write(new byte[] { 1 });
                 return ValueTask.FromResult(ResponseCode.Ok);
             },
             limits);
@@ -101,7 +101,7 @@ public sealed class RequestDispatcherTests
         Assert.Throws<InvalidOperationException>(() => context.Response);
         Assert.Throws<InvalidOperationException>(() => context.Aborted);
         Assert.Throws<InvalidOperationException>(() => context.Origin);
-        Assert.Throws<InvalidOperationException>(() => writer.Write([1]));
+        Assert.Throws<InvalidOperationException>(() => writer.Write(new byte[] { 1 }));
         await AskAsync(dispatcher);
         Assert.Same(seen[0].Context, seen[1].Context);
     }
