@@ -6,6 +6,8 @@ internal static class Program
     private const string Usage = """
         usage: dotnet run -c Release --project bench/Oxen.Ladder -- RUNG [options]
           forward            UdpDriver with a forwarding core, beside the C forwarder (needs gcc)
+          pipeline           the relay pipeline in memory, with 1, 100 and 10 000 paths and by suite
+          relay              a whole relay hop over UDP, beside the C forwarder (needs gcc)
         options: --segments 1,16,45  --repetitions 5  --seconds 1  --window 1024  --cpus FORWARDER,GENERATOR  --port 47100
         """;
 
@@ -22,6 +24,10 @@ internal static class Program
         {
             case "forward":
                 return ForwardRung.Run(options);
+            case "pipeline":
+                return RelayRung.RunInMemory(options);
+            case "relay":
+                return RelayRung.RunOverUdp(options);
             default:
                 Console.Error.WriteLine($"no rung is called {args[0]}");
                 Console.Error.WriteLine(Usage);
