@@ -1,7 +1,6 @@
 using Oxen.Router.Core;
 using Oxen.Router.Core.Packets;
 using Oxen.Router.Core.Relay;
-using Oxen.Router.Udp;
 
 namespace Oxen.Router.Hosting;
 

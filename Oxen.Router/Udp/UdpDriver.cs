@@ -1,5 +1,6 @@
 using Oxen.Router.Core;
 using Oxen.Router.Core.Packets;
+using Oxen.Router.Core.Relay;
 using Oxen.Router.Native.Linux;
 
 namespace Oxen.Router.Udp;

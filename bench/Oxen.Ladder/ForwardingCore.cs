@@ -1,7 +1,7 @@
 using Oxen.Router.Core;
 using Oxen.Router.Core.Packets;
+using Oxen.Router.Core.Relay;
 using Oxen.Router.Native;
-using Oxen.Router.Udp;
 
 namespace Oxen.Ladder;
 

@@ -9,7 +9,6 @@ using Oxen.Router.Core.Carrier;
 using Oxen.Router.Core.Packets;
 using Oxen.Router.Core.Paths;
 using Oxen.Router.Native;
-using Oxen.Router.Udp;
 
 namespace Oxen.Router.Core.Relay;
 

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Oxen.Router.Core;
 using Oxen.Router.Core.Packets;
+using Oxen.Router.Core.Relay;
 using Oxen.Router.Native;
 using Oxen.Router.Native.Linux;
 using Oxen.Router.Udp;

@@ -1,10 +1,9 @@
-using Oxen.Router.Core;
 using Oxen.Router.Core.Packets;
 
-namespace Oxen.Router.Udp;
+namespace Oxen.Router.Core.Relay;
 
 /// <summary>
-/// What <see cref="UdpDriver{TCore}"/> needs of a shard's core. One turn of the driver's loop calls, in this order:
+/// What the shard's driver needs of a shard's core. One turn of the driver's loop calls, in this order:
 /// <see cref="HandleCommands"/>, <see cref="HandleDatagrams"/> (if something came), <see cref="HandleOriginations"/>,
 /// <see cref="HandleTimeout"/> (if due), then sends <see cref="Transmits"/> and calls <see cref="TransmitsSent"/>.
 /// All on the shard's thread; `now` is one reading of the clock for the whole turn.
