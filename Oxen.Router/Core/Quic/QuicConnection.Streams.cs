@@ -266,11 +266,11 @@ internal sealed partial class QuicConnection
         if (!Varint.TryRead(ref payload, out ulong id) || !Varint.TryRead(ref payload, out ulong code) || !Varint.TryRead(ref payload, out ulong size)) return QuicError.FrameEncoding;
         ulong error = Find((long)id, frameForSender: false, out QuicStream? stream);
         if (error != QuicError.NoError || stream is null) return error;
-        error = CheckSize(stream, (long)size, final: true);
-        if (error != QuicError.NoError || stream.PeerReset) return error;
 
-        // All was received already: the reset comes too late to matter. RFC 9000 section 3.2
-        if (stream.In.Contiguous == stream.FinalSize && stream.Stop == ResetState.None) return QuicError.NoError;
+        // Its end was known and all was received ("Data Recvd"): the reset comes too late to matter. RFC 9000 section 3.2
+        bool late = stream.FinalSize >= 0 && (stream.FinRead || stream.In.Contiguous == stream.FinalSize);
+        error = CheckSize(stream, (long)size, final: true);
+        if (error != QuicError.NoError || stream.PeerReset || late) return error;
         stream.PeerReset = true;
         stream.PeerResetCode = code;
 
