@@ -11,6 +11,9 @@ internal sealed record RouterFigures
 
     public required long BytesReceived { get; init; }
 
+    /// <summary>Sealed datagrams, by the size of the full class.</summary>
+    public required long BytesSent { get; init; }
+
     /// <summary>Bytes that the shard threads allocated since they started.</summary>
     public required long DriverBytesAllocated { get; init; }
 

@@ -1,4 +1,5 @@
 using Oxen.Router.Core;
+using Oxen.Router.Core.Carrier;
 using Oxen.Router.Core.Directory;
 using Oxen.Router.Core.Links;
 using Oxen.Router.Core.Packets;
@@ -146,6 +147,7 @@ internal sealed class RouterNode : IControlEvents, IAsyncDisposable
             DatagramsReceived = _drivers.Sum(d => d.Counters.Datagrams),
             DatagramsSent = _drivers.Sum(d => d.Counters.Sent),
             BytesReceived = _drivers.Sum(d => d.Counters.BytesReceived),
+            BytesSent = _drivers.Sum(d => d.Counters.Sent) * SealedDatagram.FullBytes,
             DriverBytesAllocated = _drivers.Sum(d => d.Counters.AllocatedBytes),
             SessionBytesAllocated = _sessions.AllocatedBytes,
             Paths = DataPlane.PathCount,

@@ -1,0 +1,265 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using System.Security.Cryptography;
+using Oxen.Router.Core.Packets;
+using Oxen.Router.Daemon.Commands;
+using Oxen.Router.Daemon.Terminal;
+using Oxen.Router.Hosting;
+
+namespace Oxen.Router.Daemon.Demo;
+
+/// <summary>
+/// `oxen demo --check`: moves data both ways through the proxy and compares digests, fetches over IPv6, sends UDP, takes a relay
+/// of the path away in the middle of a transfer, and says what it saw.
+/// </summary>
+internal sealed class DemoCheck(DemoOptions options, DemoNetwork network, DemoTargets targets, ProxyDoors doors, DemoJournal journal, SharedDropCounters doorDrops, double firstByteMilliseconds)
+{
+    private const long TransferBytes = 64L << 20;
+    private const int Datagrams = 64;
+    private static readonly TimeSpan StepTime = TimeSpan.FromSeconds(60);
+
+    private sealed record Step(string Name, bool Ok, string Words);
+
+    private readonly List<Step> _steps = [];
+    private readonly Random _random = new(options.Seed is { } seed ? (int)seed : 1);
+
+    public async Task<int> RunAsync(Screen screen, CancellationToken cancel)
+    {
+        long allocatedBefore = Allocated(), packetsBefore = Packets();
+        (bool downOk, double downRate) = await DownloadAsync(cancel).ConfigureAwait(false);
+        (bool upOk, double upRate) = await UploadAsync(cancel).ConfigureAwait(false);
+        long packets = Packets() - packetsBefore;
+        double perPacket = packets == 0 ? 0 : (double)(Allocated() - allocatedBefore) / packets;
+        bool v6Ok = await FetchIPv6Async(cancel).ConfigureAwait(false);
+        bool udpOk = await EchoUdpAsync(cancel).ConfigureAwait(false);
+        ClientView view = await network.Client.Client!.ReadViewAsync(probeHops: true).ConfigureAwait(false);
+        double? repair = null;
+        bool repairOk = true;
+        if (options.Spares > 0) (repairOk, repair) = await RepairAsync(cancel).ConfigureAwait(false);
+        SortedDictionary<string, long> drops = DemoCommand.Drops(network, doorDrops);
+        double[] builds = journal.BuildMilliseconds;
+        bool ok = downOk && upOk && v6Ok && udpOk && repairOk;
+
+        if (options.Json)
+        {
+            screen.Json(json =>
+            {
+                json.WriteBoolean("ok", ok);
+                json.WriteNumber("hops", options.Hops);
+                json.WriteNumber("bytes", 2 * TransferBytes);
+                json.WriteBoolean("digest_ok", downOk && upOk);
+                json.WriteNumber("mbit_per_s", Math.Round(downRate, 1));
+                json.WriteNumber("mbit_per_s_up", Math.Round(upRate, 1));
+                json.WriteNumber("first_byte_ms", Math.Round(firstByteMilliseconds));
+                json.WriteNumber("path_build_ms", Math.Round(builds.Length == 0 ? 0 : builds.Min(), 1));
+                if (repair is { } ms) json.WriteNumber("repair_ms", Math.Round(ms));
+                else json.WriteNull("repair_ms");
+                json.WriteNumber("bytes_allocated_per_packet", Math.Round(perPacket, 4));
+                json.WriteNumber("packets", packets);
+                json.WriteBoolean("ipv6_ok", v6Ok);
+                json.WriteBoolean("udp_ok", udpOk);
+                json.WriteBoolean("repair_ok", repairOk);
+                json.WriteStartObject("drops");
+                foreach ((string reason, long count) in drops) json.WriteNumber(reason, count);
+                json.WriteEndObject();
+                json.WriteStartArray("checks");
+                foreach (Step step in _steps)
+                {
+                    json.WriteStartObject();
+                    json.WriteString("name", step.Name);
+                    json.WriteBoolean("ok", step.Ok);
+                    json.WriteString("words", step.Words);
+                    json.WriteEndObject();
+                }
+
+                json.WriteEndArray();
+            });
+        }
+        else
+        {
+            foreach (PathView path in view.Groups.SelectMany(g => g.Paths).Where(p => p.Active))
+                screen.Output.WriteLine($"path: {string.Join(" -> ", path.Hops.Select((id, i) => string.Create(CultureInfo.InvariantCulture, $"{network.Names.GetValueOrDefault(id, "?")} ({path.HopRtt[i].TotalMilliseconds:F1} ms)")))}");
+            screen.Table(["check", "result", "seen"], _steps.Select(s => (IReadOnlyList<string>)[s.Name, s.Ok ? "ok" : "FAILED", s.Words]));
+            screen.Output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"first byte after {firstByteMilliseconds:F0} ms; path build {(builds.Length == 0 ? 0 : builds.Min()):F1} ms; {perPacket:F4} bytes allocated per packet on the relays' driver threads"));
+            screen.Output.WriteLine($"drops: {(drops.Count == 0 ? "none" : string.Join(", ", drops.Select(d => $"{d.Key} {d.Value}")))}");
+            screen.Output.WriteLine(ok ? "All checks passed." : "A check failed.");
+        }
+
+        return ok ? ExitCode.Ok : ExitCode.CheckFailed;
+    }
+
+    // ---- the steps ----
+
+    private async Task<(bool Ok, double Rate)> DownloadAsync(CancellationToken cancel)
+    {
+        byte[] expected = await DemoTargets.DigestAsync(TransferBytes).ConfigureAwait(false);
+        (byte[] digest, double seconds, _, string? error) = await FetchAsync(TransferBytes, null, cancel).ConfigureAwait(false);
+        bool ok = error is null && digest.AsSpan().SequenceEqual(expected);
+        double rate = TransferBytes * 8e-6 / seconds;
+        Add("64 MiB down", ok, error ?? (ok ? Mbit(rate) : "the digest differs"));
+        return (ok, rate);
+    }
+
+    private async Task<(bool Ok, double Rate)> UploadAsync(CancellationToken cancel)
+    {
+        byte[] body = new byte[TransferBytes];
+        _random.NextBytes(body);
+        using var limit = Limit(cancel);
+        using HttpClient http = DemoCommand.ProxyClient(doors.Socks!);
+        var watch = Stopwatch.StartNew();
+        try
+        {
+            using var content = new ByteArrayContent(body);
+            using HttpResponseMessage answer = await http.PutAsync(new Uri(targets.Url + "digest"), content, limit.Token).ConfigureAwait(false);
+            string told = await answer.Content.ReadAsStringAsync(limit.Token).ConfigureAwait(false);
+            double rate = TransferBytes * 8e-6 / watch.Elapsed.TotalSeconds;
+            bool ok = told == Convert.ToHexStringLower(SHA256.HashData(body));
+            Add("64 MiB up", ok, ok ? Mbit(rate) : "the digest differs");
+            return (ok, rate);
+        }
+        catch (Exception e) when (IsNetwork(e, cancel))
+        {
+            Add("64 MiB up", false, e.Message);
+            return (false, 0);
+        }
+    }
+
+    private async Task<bool> FetchIPv6Async(CancellationToken cancel)
+    {
+        if (!targets.HasIPv6)
+        {
+            Add("fetch over IPv6", true, "left out: this machine has no IPv6 loopback");
+            return true;
+        }
+
+        using var limit = Limit(cancel);
+        using HttpClient http = DemoCommand.ProxyClient(doors.Socks!);
+        try
+        {
+            string page = await http.GetStringAsync(new Uri(targets.UrlIPv6), limit.Token).ConfigureAwait(false);
+            bool ok = page.Contains("::1", StringComparison.Ordinal);
+            Add("fetch over IPv6", ok, ok ? "the exit reached [::1]" : "the page did not come from [::1]");
+            return ok;
+        }
+        catch (Exception e) when (IsNetwork(e, cancel))
+        {
+            Add("fetch over IPv6", false, e.Message);
+            return false;
+        }
+    }
+
+    private async Task<bool> EchoUdpAsync(CancellationToken cancel)
+    {
+        using var limit = Limit(cancel);
+        limit.CancelAfter(TimeSpan.FromSeconds(10));
+        int back = 0;
+        try
+        {
+            using SocksUdpClient udp = await SocksUdpClient.AssociateAsync(doors.Socks!, limit.Token).ConfigureAwait(false);
+            var echo = new IPEndPoint(IPAddress.Loopback, targets.UdpPort);
+            byte[] payload = new byte[1000];
+            for (int i = 0; i < Datagrams; i++)
+            {
+                _random.NextBytes(payload);
+                await udp.SendAsync(payload, echo, limit.Token).ConfigureAwait(false);
+                byte[] answer = await udp.ReceiveAsync(limit.Token).ConfigureAwait(false);
+                if (answer.AsSpan().SequenceEqual(payload)) back++;
+            }
+
+            Add("UDP", back == Datagrams, $"{back} of {Datagrams} datagrams came back unchanged");
+        }
+        catch (Exception e) when (IsNetwork(e, cancel))
+        {
+            Add("UDP", false, $"{back} of {Datagrams} datagrams came back; {e.Message}");
+        }
+
+        return back == Datagrams;
+    }
+
+    /// <summary>Stops the middle relay of the path in use during a download; the download must end well, over a spare.</summary>
+    private async Task<(bool Ok, double? Milliseconds)> RepairAsync(CancellationToken cancel)
+    {
+        ClientView view = await network.Client.Client!.ReadViewAsync(probeHops: false).ConfigureAwait(false);
+        PathView? path = view.Groups.SelectMany(g => g.Paths).FirstOrDefault(p => p.Active);
+        if (path is null || view.Groups[0].Paths.Count < 2)
+        {
+            Add("a relay stops", false, "no spare path was ready");
+            return (false, null);
+        }
+
+        string victimId = path.Hops[path.Hops.Count / 2 - 1];
+        RouterNode victim = network.Find(victimId)!;
+        byte[] expected = await DemoTargets.DigestAsync(2 * TransferBytes).ConfigureAwait(false);
+        (byte[] digest, _, double silence, string? error) = await FetchAsync(2 * TransferBytes, victim.Kill, cancel).ConfigureAwait(false);
+        bool ok = error is null && digest.AsSpan().SequenceEqual(expected);
+        Add("a relay stops", ok, error ?? (ok
+            ? string.Create(CultureInfo.InvariantCulture, $"{victim.Name} was stopped; the download went on after {silence:F0} ms and arrived whole")
+            : "the digest differs"));
+        return (ok, silence);
+    }
+
+    /// <summary>One download through the proxy; `midway` is called after a quarter, and the longest silence after that is measured.</summary>
+    private async Task<(byte[] Digest, double Seconds, double SilenceMilliseconds, string? Error)> FetchAsync(long length, Action? midway, CancellationToken cancel)
+    {
+        using var limit = Limit(cancel);
+        using HttpClient http = DemoCommand.ProxyClient(doors.Socks!);
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        byte[] buffer = new byte[128 * 1024];
+        var watch = Stopwatch.StartNew();
+        double silence = 0;
+        try
+        {
+            using HttpResponseMessage answer = await http.GetAsync(new Uri(targets.Url + $"bytes/{length}"), HttpCompletionOption.ResponseHeadersRead, limit.Token).ConfigureAwait(false);
+            await using Stream body = await answer.EnsureSuccessStatusCode().Content.ReadAsStreamAsync(limit.Token).ConfigureAwait(false);
+            long received = 0;
+            long last = 0;
+            while (true)
+            {
+                int read = await body.ReadAsync(buffer, limit.Token).ConfigureAwait(false);
+                if (last != 0) silence = Math.Max(silence, Stopwatch.GetElapsedTime(last).TotalMilliseconds);
+                if (read == 0) break;
+                hash.AppendData(buffer, 0, read);
+                received += read;
+                if (midway is not null && received > length / 4)
+                {
+                    midway();
+                    midway = null;
+                    last = Stopwatch.GetTimestamp();
+                }
+                else if (last != 0)
+                {
+                    last = Stopwatch.GetTimestamp();
+                }
+            }
+
+            string? error = received == length ? null : $"{received} of {length} bytes arrived";
+            return (hash.GetHashAndReset(), watch.Elapsed.TotalSeconds, silence, error);
+        }
+        catch (Exception e) when (IsNetwork(e, cancel))
+        {
+            return ([], watch.Elapsed.TotalSeconds, silence, e.Message);
+        }
+    }
+
+    // ---- figures ----
+
+    private long Packets() => network.Relays.Sum(r => r.ReadFigures().DatagramsReceived);
+
+    private long Allocated() => network.Relays.Sum(r => r.ReadFigures().DriverBytesAllocated);
+
+    private void Add(string name, bool ok, string words) => _steps.Add(new Step(name, ok, words));
+
+    private static string Mbit(double rate) => string.Create(CultureInfo.InvariantCulture, $"{rate:F0} Mbit/s, digest equal");
+
+    private static CancellationTokenSource Limit(CancellationToken cancel)
+    {
+        var limit = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        limit.CancelAfter(StepTime);
+        return limit;
+    }
+
+    private static bool IsNetwork(Exception e, CancellationToken cancel) =>
+        e is HttpRequestException or IOException or SocketException or OperationCanceledException && !cancel.IsCancellationRequested;
+}

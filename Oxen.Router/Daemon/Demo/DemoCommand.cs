@@ -1,0 +1,246 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Text.Json;
+using Oxen.Router.Core;
+using Oxen.Router.Core.Packets;
+using Oxen.Router.Core.Paths;
+using Oxen.Router.Daemon.Commands;
+using Oxen.Router.Daemon.Terminal;
+using Oxen.Router.Exit;
+using Oxen.Router.Hosting;
+using Spectre.Console;
+using Spectre.Console.Rendering;
+
+namespace Oxen.Router.Daemon.Demo;
+
+/// <summary>`oxen demo`: starts the network, shows it, and takes it down.</summary>
+internal static class DemoCommand
+{
+    private static readonly TimeSpan ReadyPatience = TimeSpan.FromSeconds(20);
+
+    public static async Task<int> RunAsync(DemoOptions options, Screen screen, CancellationToken cancel)
+    {
+        var journal = new DemoJournal();
+        IEntropy entropy = options.Seed is { } seed ? new SeedEntropy(seed) : new SystemEntropy();
+        var drops = new SharedDropCounters();
+        await using DemoTargets targets = await DemoTargets.StartAsync(cancel).ConfigureAwait(false);
+        var paths = new ClientPathOptions { Hops = options.Hops, Spares = options.Spares };
+        await using DemoNetwork network = DemoNetwork.Start(options.Relays, options.Exits, paths, Exceptions(targets), entropy, journal.Add);
+        ClientService client = network.Client.Client!;
+        await using ProxyDoors doors = await ProxyDoors.OpenAsync(client, options.Socks, options.Http, new Dictionary<string, string>(), drops, cancel).ConfigureAwait(false);
+        await WaitReadyAsync(client, cancel).ConfigureAwait(false);
+        double firstByte = await FirstByteAsync(doors, targets, cancel).ConfigureAwait(false);
+        if (options.EndpointsFile is { } file) await WriteEndpointsAsync(file, doors, targets, cancel).ConfigureAwait(false);
+
+        if (options.Check)
+        {
+            var check = new DemoCheck(options, network, targets, doors, journal, drops, firstByte);
+            return await check.RunAsync(screen, cancel).ConfigureAwait(false);
+        }
+
+        if (options.Json) WriteJson(screen, doors, targets, firstByte);
+        else Introduce(screen, options, doors, targets, firstByte);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        if (options.Duration is { } duration) limit.CancelAfter(duration);
+        try
+        {
+            if (screen.Interactive && !options.Json) await ShowLiveAsync(screen, network, journal, drops, limit.Token).ConfigureAwait(false);
+            else await ShowLinesAsync(screen, options, network, journal, drops, limit.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (limit.IsCancellationRequested)
+        {
+            // Ctrl-C, SIGTERM or --seconds: the end that was asked for.
+        }
+
+        if (!options.Json) screen.Output.WriteLine("Stopping.");
+        return ExitCode.Ok;
+    }
+
+    /// <summary>The one exception to the exits' policy: the demo's own targets on loopback.</summary>
+    private static List<ExitRule> Exceptions(DemoTargets targets)
+    {
+        var rules = new List<ExitRule> { ExitRule.Parse($"allow 127.0.0.1:{targets.WebPort} tcp"), ExitRule.Parse($"allow 127.0.0.1:{targets.UdpPort} udp") };
+        if (targets.HasIPv6) rules.Add(ExitRule.Parse($"allow [::1]:{targets.WebPort} tcp"));
+        return rules;
+    }
+
+    private static async Task WaitReadyAsync(ClientService client, CancellationToken cancel)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        limit.CancelAfter(ReadyPatience);
+        try
+        {
+            await client.WaitReadyAsync(limit.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
+        {
+            throw UserException.NoPath(client.Trouble.Length > 0 ? client.Trouble : "the demo network did not come up in time");
+        }
+    }
+
+    /// <summary>Milliseconds from the start of this process to the first byte of an answer through the path.</summary>
+    private static async Task<double> FirstByteAsync(ProxyDoors doors, DemoTargets targets, CancellationToken cancel)
+    {
+        using HttpClient http = ProxyClient(doors.Socks!);
+        using HttpResponseMessage answer = await http.GetAsync(new Uri(targets.Url), HttpCompletionOption.ResponseHeadersRead, cancel).ConfigureAwait(false);
+        answer.EnsureSuccessStatusCode();
+        return (DateTime.Now - Process.GetCurrentProcess().StartTime).TotalMilliseconds;
+    }
+
+    public static HttpClient ProxyClient(IPEndPoint socks) => new(new SocketsHttpHandler { Proxy = new WebProxy($"socks5://{socks}"), UseProxy = true, PooledConnectionIdleTimeout = TimeSpan.FromSeconds(1) })
+    {
+        Timeout = TimeSpan.FromMinutes(2),
+    };
+
+    private static async Task WriteEndpointsAsync(string file, ProxyDoors doors, DemoTargets targets, CancellationToken cancel)
+    {
+        string temporary = file + ".new";
+        try
+        {
+            await using (FileStream stream = File.Create(temporary))
+            await using (var json = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true }))
+            {
+                json.WriteStartObject();
+                WriteEndpoints(json, doors, targets);
+                json.WriteEndObject();
+            }
+
+            // Whoever waits for the file finds it whole.
+            File.Move(temporary, file, overwrite: true);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw UserException.FileTrouble(file, e.Message, e);
+        }
+
+        cancel.ThrowIfCancellationRequested();
+    }
+
+    private static void WriteEndpoints(Utf8JsonWriter json, ProxyDoors doors, DemoTargets targets)
+    {
+        json.WriteString("socks", doors.Socks!.ToString());
+        json.WriteString("http", doors.Http!.ToString());
+        json.WriteString("web_target", targets.Url);
+        if (targets.HasIPv6) json.WriteString("web_target_ipv6", targets.UrlIPv6);
+        json.WriteString("udp_echo", $"127.0.0.1:{targets.UdpPort}");
+    }
+
+    private static void WriteJson(Screen screen, ProxyDoors doors, DemoTargets targets, double firstByte) => screen.Json(json =>
+    {
+        WriteEndpoints(json, doors, targets);
+        json.WriteNumber("first_byte_ms", Math.Round(firstByte));
+    });
+
+    private static void Introduce(Screen screen, DemoOptions options, ProxyDoors doors, DemoTargets targets, double firstByte)
+    {
+        TextWriter to = screen.Output;
+        to.WriteLine(string.Create(CultureInfo.InvariantCulture, $"A network of {options.Relays} relays and {options.Exits} exits runs on this machine; the first byte came through {options.Hops} hops after {firstByte / 1000:F1} s."));
+        to.WriteLine();
+        to.WriteLine($"  curl --socks5-hostname {doors.Socks} {targets.Url}");
+        to.WriteLine($"  curl --proxy http://{doors.Http} {targets.Url}bytes/67108864 --output /dev/null");
+        to.WriteLine();
+        to.WriteLine($"SOCKS5 {doors.Socks} (TCP, and UDP: an echo listens on 127.0.0.1:{targets.UdpPort}), HTTP proxy {doors.Http}.");
+        to.WriteLine("Exits refuse loopback addresses; here they make one exception, for the demo's own web server and echo. Ctrl-C stops all.");
+        to.WriteLine();
+    }
+
+    // ---- the live view ----
+
+    private static async Task ShowLiveAsync(Screen screen, DemoNetwork network, DemoJournal journal, SharedDropCounters doorDrops, CancellationToken stop)
+    {
+        var rate = new RateMeter(network);
+        IAnsiConsole console = screen.Console();
+        await console.Live(new Text("")).AutoClear(false).StartAsync(async live =>
+        {
+            while (!stop.IsCancellationRequested)
+            {
+                ClientView view = await network.Client.Client!.ReadViewAsync(probeHops: true).ConfigureAwait(false);
+                live.UpdateTarget(Render(network, view, rate.Take(), Drops(network, doorDrops), journal));
+                await Task.Delay(TimeSpan.FromSeconds(1), stop).ConfigureAwait(false);
+            }
+        }).ConfigureAwait(false);
+    }
+
+    private static Rows Render(DemoNetwork network, ClientView view, Rate rate, SortedDictionary<string, long> drops, DemoJournal journal)
+    {
+        var table = new Table().Border(TableBorder.Rounded).AddColumn("path").AddColumn("hops, with round trip").AddColumn("packets up").AddColumn("packets down").AddColumn("lasts");
+        foreach (GroupView group in view.Groups)
+        {
+            foreach (PathView path in group.Paths)
+            {
+                string hops = string.Join(" → ", path.Hops.Select((id, i) => $"{network.Names.GetValueOrDefault(id, "?")} [grey]{Milliseconds(path.HopRtt[i])}[/]"));
+                table.AddRow(path.Active ? "[green]in use[/]" : "[grey]spare[/]", hops, $"{path.PacketsUp:N0}", $"{path.PacketsDown:N0}", $"{path.Left:mm\\:ss}");
+            }
+        }
+
+        string dropped = drops.Count == 0 ? "none" : string.Join(", ", drops.Select(d => $"{d.Key} {d.Value}"));
+        return new Rows(
+            table,
+            new Markup($"[grey]client[/] down [bold]{rate.Down:F1}[/] Mbit/s, up [bold]{rate.Up:F1}[/] Mbit/s   [grey]open streams[/] {view.OpenStreams}   [grey]all routers[/] {rate.PacketsPerSecond:N0} packets/s"),
+            new Markup($"[grey]drops[/] {Markup.Escape(dropped)}"),
+            new Text(string.Join('\n', journal.Lines)));
+    }
+
+    private static async Task ShowLinesAsync(Screen screen, DemoOptions options, DemoNetwork network, DemoJournal journal, SharedDropCounters doorDrops, CancellationToken stop)
+    {
+        var rate = new RateMeter(network);
+        while (!stop.IsCancellationRequested)
+        {
+            if (!options.Json)
+            {
+                ClientView view = await network.Client.Client!.ReadViewAsync(probeHops: true).ConfigureAwait(false);
+                Rate now = rate.Take();
+                foreach (PathView path in view.Groups.SelectMany(g => g.Paths).Where(p => p.Active))
+                {
+                    string hops = string.Join(" ", path.Hops.Select((id, i) => $"{network.Names.GetValueOrDefault(id, "?")}={Milliseconds(path.HopRtt[i])}"));
+                    string drops = string.Join(" ", Drops(network, doorDrops).Select(d => $"{d.Key}={d.Value}"));
+                    screen.Output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"path {hops}  down {now.Down:F1} Mbit/s up {now.Up:F1} Mbit/s  drops {(drops.Length == 0 ? "none" : drops)}"));
+                }
+
+                await screen.Output.FlushAsync(CancellationToken.None).ConfigureAwait(false);
+            }
+
+            await Task.Delay(TimeSpan.FromSeconds(5), stop).ConfigureAwait(false);
+        }
+    }
+
+    public static SortedDictionary<string, long> Drops(DemoNetwork network, SharedDropCounters doors)
+    {
+        var sum = new SortedDictionary<string, long>(StringComparer.Ordinal);
+        foreach (RouterNode node in network.Relays.Append(network.Client))
+        {
+            foreach ((string reason, long count) in node.ReadFigures().Drops)
+            {
+                sum.TryGetValue(reason, out long before);
+                sum[reason] = before + count;
+            }
+        }
+
+        doors.AddTo(sum);
+        return sum;
+    }
+
+    private static string Milliseconds(TimeSpan time) => time == TimeSpan.Zero ? "-" : string.Create(CultureInfo.InvariantCulture, $"{time.TotalMilliseconds:F1} ms");
+
+    private readonly record struct Rate(double Down, double Up, double PacketsPerSecond);
+
+    private sealed class RateMeter(DemoNetwork network)
+    {
+        private long _down, _up, _packets, _at = Stopwatch.GetTimestamp();
+
+        public Rate Take()
+        {
+            RouterFigures client = network.Client.ReadFigures();
+            long packets = network.Relays.Sum(r => r.ReadFigures().DatagramsReceived) + client.DatagramsReceived;
+            double seconds = Stopwatch.GetElapsedTime(_at).TotalSeconds;
+            _at = Stopwatch.GetTimestamp();
+            var rate = new Rate(
+                (client.BytesReceived - _down) * 8e-6 / seconds,
+                (client.BytesSent - _up) * 8e-6 / seconds,
+                (packets - _packets) / seconds);
+            (_down, _up, _packets) = (client.BytesReceived, client.BytesSent, packets);
+            return rate;
+        }
+    }
+}
