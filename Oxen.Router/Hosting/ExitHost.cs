@@ -24,6 +24,7 @@ internal sealed class ExitHost : IDisposable
         _datagrams = new ExitDatagrams(policy, resolver, sessions, options.ExitLimits, options.Time, _drops);
         sessions.StreamOpened = OnStream;
         sessions.UdpArrived = (session, record, now) => _datagrams.Handle(session, record.Span, now);
+        sessions.Tick = _datagrams.Sweep;
         sessions.SessionClosed = (session, _) => _datagrams.CloseSession(session);
     }
 

@@ -16,6 +16,7 @@ namespace Oxen.Router.Hosting;
 /// </summary>
 internal sealed class SessionLoop : LoopThread, IClientSessionEvents, IExitSessionEvents, Exit.IExitRecordSink
 {
+    private static readonly TimeSpan TickEvery = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan StallRetry = TimeSpan.FromMicroseconds(100);
 
     private readonly ShardCore[] _shards;
@@ -25,6 +26,7 @@ internal sealed class SessionLoop : LoopThread, IClientSessionEvents, IExitSessi
     private readonly ConcurrentQueue<UdpOut> _udpOut = new();
     private int _udpWaiting;
     private Instant _stalledUntil = Instant.Never;
+    private Instant _nextTick = Instant.Zero;
 
     private readonly record struct UdpOut(long Owner, byte[] Record, int Length);
 
@@ -63,11 +65,15 @@ internal sealed class SessionLoop : LoopThread, IClientSessionEvents, IExitSessi
 
     public Action<long, Instant>? SessionClosed { get; set; }
 
+    /// <summary>Called about once a second.</summary>
+    public Action<Instant>? Tick { get; set; }
+
     protected override Instant NextDeadline
     {
         get
         {
             Instant next = Client?.NextDeadline ?? Instant.Never;
+            if (Tick is not null) next = Instant.Earlier(next, _nextTick);
             if (Exit is not null) next = Instant.Earlier(next, Exit.NextDeadline);
 
             // With full rings nothing can be sent whatever is due: look again when they have drained a little.
@@ -152,6 +158,12 @@ internal sealed class SessionLoop : LoopThread, IClientSessionEvents, IExitSessi
         {
             if (exit.NextDeadline <= now) exit.HandleTimeout(now);
             exit.Transmit(now);
+        }
+
+        if (Tick is not null && _nextTick <= now)
+        {
+            Tick(now);
+            _nextTick = now + TickEvery;
         }
 
         _stalledUntil = Instant.Never;

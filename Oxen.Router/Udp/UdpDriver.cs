@@ -155,6 +155,7 @@ internal sealed class UdpDriver<TCore> : IDisposable
         }
 
         Counters.CountSleep();
+        Counters.SampleAllocated(GC.GetAllocatedBytesForCurrentThread());
         socket.Wait(time);
     }
 
