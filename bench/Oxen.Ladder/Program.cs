@@ -8,6 +8,7 @@ internal static class Program
           forward            UdpDriver with a forwarding core, beside the C forwarder (needs gcc)
           pipeline           the relay pipeline in memory, with 1, 100 and 10 000 paths and by suite
           relay              a whole relay hop over UDP, beside the C forwarder (needs gcc)
+          soak               a relay hop under load for --seconds: no byte allocated, no collection, else exit code 1
         options: --segments 1,16,45  --repetitions 5  --seconds 1  --window 1024  --cpus FORWARDER,GENERATOR  --port 47100
         """;
 
@@ -28,6 +29,8 @@ internal static class Program
                 return RelayRung.RunInMemory(options);
             case "relay":
                 return RelayRung.RunOverUdp(options);
+            case "soak":
+                return SoakRung.Run(options);
             default:
                 Console.Error.WriteLine($"no rung is called {args[0]}");
                 Console.Error.WriteLine(Usage);
