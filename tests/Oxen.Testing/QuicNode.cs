@@ -42,6 +42,9 @@ internal sealed class QuicNode : ISimNode
     {
         Endpoint.HandleTimeout(now);
         Pump(now);
+
+        // A deadline that stays in the past would spin a driver.
+        if (Endpoint.NextDeadline <= now) throw new InvalidOperationException($"still due at {now}");
     }
 
     public void Pump(Instant now)

@@ -10,7 +10,7 @@ internal sealed partial class QuicConnection
     /// <summary>When <see cref="HandleTimeout"/> wants to be called.</summary>
     internal Instant Deadline { get; private set; } = Instant.Never;
 
-    internal bool IsGone(Instant now) => _phase == Phase.Gone || (_phase != Phase.Open && now >= _goneAt && !_closeDue);
+    internal bool IsGone(Instant now) => _phase == Phase.Gone || (_phase != Phase.Open && now >= _goneAt);
 
     internal void HandleTimeout(Instant now)
     {
