@@ -18,6 +18,14 @@ internal static partial class Aegis128L
 
     internal static void SealVector(Span<byte> data, ReadOnlySpan<byte> key, ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associated, Span<byte> tag)
     {
+        if (IsLinkShaped(data.Length, associated.Length))
+        {
+            SealLink(
+                ref MemoryMarshal.GetReference(data), (nuint)data.Length, ref MemoryMarshal.GetReference(key), ref MemoryMarshal.GetReference(nonce),
+                ref MemoryMarshal.GetReference(associated), ref MemoryMarshal.GetReference(tag));
+            return;
+        }
+
         State s = default;
         Start(ref s, key, nonce, associated);
         ref byte p = ref MemoryMarshal.GetReference(data);
@@ -30,6 +38,17 @@ internal static partial class Aegis128L
 
     internal static bool OpenVector(Span<byte> data, ReadOnlySpan<byte> key, ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associated, ReadOnlySpan<byte> tag)
     {
+        bool genuine = IsLinkShaped(data.Length, associated.Length)
+            ? OpenLink(
+                ref MemoryMarshal.GetReference(data), (nuint)data.Length, ref MemoryMarshal.GetReference(key), ref MemoryMarshal.GetReference(nonce),
+                ref MemoryMarshal.GetReference(associated), ref MemoryMarshal.GetReference(tag))
+            : OpenAny(data, key, nonce, associated, tag);
+        if (!genuine) CryptographicOperations.ZeroMemory(data);
+        return genuine;
+    }
+
+    private static bool OpenAny(Span<byte> data, ReadOnlySpan<byte> key, ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associated, ReadOnlySpan<byte> tag)
+    {
         State s = default;
         Start(ref s, key, nonce, associated);
         ref byte p = ref MemoryMarshal.GetReference(data);
@@ -39,7 +58,6 @@ internal static partial class Aegis128L
         // One vector comparison: no early exit, so as constant in time as FixedTimeEquals.
         bool genuine = Finish(ref s, associated.Length, data.Length) == Vector128.LoadUnsafe(ref MemoryMarshal.GetReference(tag));
         s = default;
-        if (!genuine) CryptographicOperations.ZeroMemory(data);
         return genuine;
     }
 
@@ -106,11 +124,11 @@ internal static partial class Aegis128L
         int n = 10;
         do
         {
-            Vector128<byte> t = Ni.Encrypt(s7, s0 ^ m0);
+            Vector128<byte> t = Ni.Encrypt(s7, m0) ^ s0;
             s7 = Ni.Encrypt(s6, s7);
             s6 = Ni.Encrypt(s5, s6);
             s5 = Ni.Encrypt(s4, s5);
-            s4 = Ni.Encrypt(s3, s4 ^ m1);
+            s4 = Ni.Encrypt(s3, m1) ^ s4;
             s3 = Ni.Encrypt(s2, s3);
             s2 = Ni.Encrypt(s1, s2);
             s1 = Ni.Encrypt(s0, s1);
@@ -127,11 +145,11 @@ internal static partial class Aegis128L
         int n = 7;
         do
         {
-            Vector128<byte> t = Ni.Encrypt(s7, s0 ^ m0);
+            Vector128<byte> t = Ni.Encrypt(s7, m0) ^ s0;
             s7 = Ni.Encrypt(s6, s7);
             s6 = Ni.Encrypt(s5, s6);
             s5 = Ni.Encrypt(s4, s5);
-            s4 = Ni.Encrypt(s3, s4 ^ m1);
+            s4 = Ni.Encrypt(s3, m1) ^ s4;
             s3 = Ni.Encrypt(s2, s3);
             s2 = Ni.Encrypt(s1, s2);
             s1 = Ni.Encrypt(s0, s1);
@@ -148,11 +166,11 @@ internal static partial class Aegis128L
         int n = 1;
         do
         {
-            Vector128<byte> t = Ni.Encrypt(s7, s0 ^ m0);
+            Vector128<byte> t = Ni.Encrypt(s7, m0) ^ s0;
             s7 = Ni.Encrypt(s6, s7);
             s6 = Ni.Encrypt(s5, s6);
             s5 = Ni.Encrypt(s4, s5);
-            s4 = Ni.Encrypt(s3, s4 ^ m1);
+            s4 = Ni.Encrypt(s3, m1) ^ s4;
             s3 = Ni.Encrypt(s2, s3);
             s2 = Ni.Encrypt(s1, s2);
             s1 = Ni.Encrypt(s0, s1);
@@ -169,11 +187,11 @@ internal static partial class Aegis128L
         do
         {
             Vector128<byte> m0 = Vector128.LoadUnsafe(ref p), m1 = Vector128.LoadUnsafe(ref p, 16);
-            Vector128<byte> t = Ni.Encrypt(s7, s0 ^ m0);
+            Vector128<byte> t = Ni.Encrypt(s7, m0) ^ s0;
             s7 = Ni.Encrypt(s6, s7);
             s6 = Ni.Encrypt(s5, s6);
             s5 = Ni.Encrypt(s4, s5);
-            s4 = Ni.Encrypt(s3, s4 ^ m1);
+            s4 = Ni.Encrypt(s3, m1) ^ s4;
             s3 = Ni.Encrypt(s2, s3);
             s2 = Ni.Encrypt(s1, s2);
             s1 = Ni.Encrypt(s0, s1);
@@ -193,11 +211,11 @@ internal static partial class Aegis128L
             Vector128<byte> m0 = Vector128.LoadUnsafe(ref p), m1 = Vector128.LoadUnsafe(ref p, 16);
             (m0 ^ s6 ^ s1 ^ (s2 & s3)).StoreUnsafe(ref p);
             (m1 ^ s2 ^ s5 ^ (s6 & s7)).StoreUnsafe(ref p, 16);
-            Vector128<byte> t = Ni.Encrypt(s7, s0 ^ m0);
+            Vector128<byte> t = Ni.Encrypt(s7, m0) ^ s0;
             s7 = Ni.Encrypt(s6, s7);
             s6 = Ni.Encrypt(s5, s6);
             s5 = Ni.Encrypt(s4, s5);
-            s4 = Ni.Encrypt(s3, s4 ^ m1);
+            s4 = Ni.Encrypt(s3, m1) ^ s4;
             s3 = Ni.Encrypt(s2, s3);
             s2 = Ni.Encrypt(s1, s2);
             s1 = Ni.Encrypt(s0, s1);
@@ -217,11 +235,11 @@ internal static partial class Aegis128L
             Vector128<byte> m0 = Vector128.LoadUnsafe(ref p) ^ s6 ^ s1 ^ (s2 & s3), m1 = Vector128.LoadUnsafe(ref p, 16) ^ s2 ^ s5 ^ (s6 & s7);
             m0.StoreUnsafe(ref p);
             m1.StoreUnsafe(ref p, 16);
-            Vector128<byte> t = Ni.Encrypt(s7, s0 ^ m0);
+            Vector128<byte> t = Ni.Encrypt(s7, m0) ^ s0;
             s7 = Ni.Encrypt(s6, s7);
             s6 = Ni.Encrypt(s5, s6);
             s5 = Ni.Encrypt(s4, s5);
-            s4 = Ni.Encrypt(s3, s4 ^ m1);
+            s4 = Ni.Encrypt(s3, m1) ^ s4;
             s3 = Ni.Encrypt(s2, s3);
             s2 = Ni.Encrypt(s1, s2);
             s1 = Ni.Encrypt(s0, s1);

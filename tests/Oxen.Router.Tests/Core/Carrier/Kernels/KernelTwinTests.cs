@@ -46,6 +46,32 @@ public sealed class KernelTwinTests
     }
 
     [Fact]
+    public void Aegis_of_the_link_shape_seals_and_opens_alike_and_refuses_a_changed_bit()
+    {
+        SkipWithoutInstructions();
+        for (int length = 16; length <= 1424; length += 16)
+        {
+            byte[] random = Random((ulong)length, length + 48), key = random[..16], nonce = random[16..32], associated = random[32..48];
+            int odd = length / 16 % 3;
+            byte[] a = new byte[length + odd + 64], b = new byte[length + odd + 64], tagA = new byte[16], tagB = new byte[16];
+            random.AsSpan(48).CopyTo(a.AsSpan(odd));
+            a.CopyTo(b, 0);
+            Aegis128L.SealVector(a.AsSpan(odd, length), key, nonce, associated, tagA);
+            Aegis128L.SealScalar(b.AsSpan(odd, length), key, nonce, associated, tagB);
+            Assert.Equal(b, a);   // nor is a byte after the end touched
+            Assert.Equal(tagB, tagA);
+            Assert.True(Aegis128L.OpenVector(a.AsSpan(odd, length), key, nonce, associated, tagA));
+            Assert.Equal(random.AsSpan(48).ToArray(), a.AsSpan(odd, length).ToArray());
+            b[odd + length / 2] ^= 4;
+            Assert.False(Aegis128L.OpenVector(b.AsSpan(odd, length), key, nonce, associated, tagB));
+            Assert.All(b, x => Assert.Equal(0, x));
+            associated[length / 16 % 16] ^= 1;
+            Aegis128L.SealScalar(a.AsSpan(odd, length), key, nonce, random.AsSpan(32, 16), tagB);
+            Assert.False(Aegis128L.OpenVector(a.AsSpan(odd, length), key, nonce, associated, tagB));
+        }
+    }
+
+    [Fact]
     public void ChaCha20_streams_are_alike()
     {
         SkipWithoutInstructions();
