@@ -1,0 +1,101 @@
+using System.Reflection;
+using System.Xml.Linq;
+
+namespace Oxen.House.Tests;
+
+public class ProjectTests
+{
+    [Theory]
+    [InlineData("Oxen.Router.Native/Oxen.Router.Native.csproj", "")]
+    [InlineData("Oxen.Router/Oxen.Router.csproj", "Oxen.Router.Native")]
+    [InlineData("Oxen.Router/Daemon/Oxen.Router.Daemon.csproj", "Oxen.Router")]
+    [InlineData("tests/Oxen.Testing/Oxen.Testing.csproj", "Oxen.Router")]
+    public void A_project_refers_only_to_the_layer_below(string project, string expected)
+        => Assert.Equal(expected, string.Join(' ', References(project)));
+
+    [Fact]
+    public void Nothing_that_is_shipped_refers_to_tests_or_benches()
+    {
+        foreach (string project in Repository.Projects.Where(p => Repository.ProductFolders.Any(f => p.StartsWith(f, StringComparison.Ordinal))))
+            Assert.All(References(project), r => Assert.StartsWith("Oxen.Router", r, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void The_router_library_knows_the_connection_seam_but_no_web_server_and_no_command_line()
+    {
+        string[] known = [.. Assembly.Load("Oxen.Router").GetReferencedAssemblies().Select(a => a.Name!)];
+        Assert.Contains("Oxen.Router.Native", known);
+        Assert.All(
+            known.Where(n => n.StartsWith("Microsoft.AspNetCore", StringComparison.Ordinal)),
+            n => Assert.Contains(n, new[] { "Microsoft.AspNetCore.Connections.Abstractions", "Microsoft.AspNetCore.Http.Features" }));
+        Assert.DoesNotContain(known, n => n.StartsWith("Microsoft.Extensions.Hosting", StringComparison.Ordinal));
+        Assert.DoesNotContain(known, n => n is "System.CommandLine" or "Tomlyn" or "Spectre.Console");
+        Assert.DoesNotContain(Elements("Oxen.Router/Oxen.Router.csproj", "FrameworkReference"), _ => true);
+    }
+
+    [Fact]
+    public void Unsafe_blocks_are_allowed_in_the_native_project_alone()
+    {
+        foreach (string project in Repository.Projects)
+        {
+            bool allows = Elements(project, "AllowUnsafeBlocks").Any(e => e.Value == "true");
+            Assert.Equal(project == "Oxen.Router.Native/Oxen.Router.Native.csproj", allows);
+        }
+
+        Assert.Contains("<AllowUnsafeBlocks>false</AllowUnsafeBlocks>", Repository.Read("Directory.Build.props"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_solution_lists_every_project_once_and_no_other()
+    {
+        string[] listed = [.. Repository.Read("Oxen.Router.sln").Split('\n')
+            .Where(l => l.StartsWith("Project(", StringComparison.Ordinal))
+            .Select(l => l.Split('"')[5].Replace('\\', '/'))
+            .Order(StringComparer.Ordinal)];
+        Assert.Equal(Repository.Projects, listed);
+    }
+
+    [Fact]
+    public void Every_project_has_a_lock_file_and_takes_versions_from_the_central_list()
+    {
+        foreach (string project in Repository.Projects)
+        {
+            Assert.True(Repository.Exists($"{Path.GetDirectoryName(project)}/packages.lock.json"), $"{project} has no packages.lock.json");
+            Assert.All(Elements(project, "PackageReference"), e => Assert.Null(e.Attribute("Version")));
+        }
+    }
+
+    [Fact]
+    public void Warnings_are_errors_and_nullable_is_on_everywhere()
+    {
+        string props = Repository.Read("Directory.Build.props");
+        foreach (string line in new[] { "<TreatWarningsAsErrors>true<", "<Nullable>enable<", "<EnforceCodeStyleInBuild>true<", "<RestorePackagesWithLockFile>true<" })
+            Assert.Contains(line, props, StringComparison.Ordinal);
+        foreach (string project in Repository.Projects)
+        {
+            foreach (string name in new[] { "TreatWarningsAsErrors", "Nullable", "NoWarn", "EnforceCodeStyleInBuild" })
+                Assert.True(!Elements(project, name).Any(), $"{project} sets {name} for itself");
+        }
+    }
+
+    [Fact]
+    public void The_public_surface_is_written_down_and_checked_by_the_compiler()
+    {
+        const string Project = "Oxen.Router/Oxen.Router.csproj";
+        Assert.Contains(Elements(Project, "PackageReference"), e => (string?)e.Attribute("Include") == "Microsoft.CodeAnalysis.PublicApiAnalyzers");
+        foreach (string list in new[] { "PublicAPI.Shipped.txt", "PublicAPI.Unshipped.txt" })
+        {
+            Assert.Contains(Elements(Project, "AdditionalFiles"), e => (string?)e.Attribute("Include") == list);
+            Assert.StartsWith("#nullable enable", Repository.Read($"Oxen.Router/{list}").TrimStart('\uFEFF'), StringComparison.Ordinal);
+        }
+
+        string listed = Repository.Read("Oxen.Router/PublicAPI.Shipped.txt") + Repository.Read("Oxen.Router/PublicAPI.Unshipped.txt");
+        Assert.All(Assembly.Load("Oxen.Router").GetExportedTypes(), t => Assert.Contains(t.FullName!.Split('`')[0].Replace('+', '.'), listed, StringComparison.Ordinal));
+        Assert.Empty(Assembly.Load("Oxen.Router.Native").GetExportedTypes());
+    }
+
+    private static IEnumerable<XElement> Elements(string project, string name) => Repository.Project(project).Descendants(name);
+
+    private static IEnumerable<string> References(string project) =>
+        Elements(project, "ProjectReference").Select(e => Path.GetFileNameWithoutExtension(e.Attribute("Include")!.Value.Replace('\\', '/'))).Order(StringComparer.Ordinal);
+}
