@@ -13,7 +13,7 @@ namespace Oxen.Router.Native.Sodium;
 // The sizes are constants of FIPS 203; the library is asked once whether it agrees.
 
 /// <summary>The key encapsulation ML-KEM-768. Randomness is always the caller's, so runs can repeat.</summary>
-public static unsafe partial class MlKem768
+internal static unsafe partial class MlKem768
 {
     public const int SeedBytes = 64;
     public const int PublicKeyBytes = 1184;

@@ -73,8 +73,9 @@ public class ProjectTests
             Assert.Contains(line, props, StringComparison.Ordinal);
         foreach (string project in Repository.Projects)
         {
-            foreach (string name in new[] { "TreatWarningsAsErrors", "Nullable", "NoWarn", "EnforceCodeStyleInBuild" })
+            foreach (string name in new[] { "TreatWarningsAsErrors", "Nullable", "EnforceCodeStyleInBuild" })
                 Assert.True(!Elements(project, name).Any(), $"{project} sets {name} for itself");
+            Assert.All(Elements(project, "NoWarn"), e => Assert.True(e.PreviousNode is XComment, $"{project}: NoWarn without a comment that says why"));
         }
     }
 

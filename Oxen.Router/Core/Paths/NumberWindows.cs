@@ -3,7 +3,7 @@ using Oxen.Router.Core.Carrier;
 namespace Oxen.Router.Core.Paths;
 
 /// <summary>
-/// Numbers inside onion heads (docs/protocol/onion.md#numbers): range 1 || counter 5. Whoever takes packets keeps an exact
+/// Numbers inside onion heads (docs/protocol/onion.md#numbers-and-the-ten-zeros): range 1 || counter 5. Whoever takes packets keeps an exact
 /// window for each range that it has seen; numbers run on over epochs, so the window does too. Windows are made when a
 /// command is handled and taken from the pool on the packet path.
 /// </summary>
