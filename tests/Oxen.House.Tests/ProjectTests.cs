@@ -75,7 +75,7 @@ public class ProjectTests
         {
             foreach (string name in new[] { "TreatWarningsAsErrors", "Nullable", "EnforceCodeStyleInBuild" })
                 Assert.True(!Elements(project, name).Any(), $"{project} sets {name} for itself");
-            Assert.All(Elements(project, "NoWarn"), e => Assert.True(e.PreviousNode is XComment, $"{project}: NoWarn without a comment that says why"));
+            Assert.All(Elements(project, "NoWarn"), e => Assert.True(e.PreviousNode is XComment || e.NextNode is XComment, $"{project}: NoWarn without a comment that says why"));
         }
     }
 
