@@ -99,7 +99,7 @@ internal sealed class ControlCore : ILinkEvents, IDisposable
         Links.TryTransmit(buffer, out bytes, out segmentBytes, out to, now);
 
     /// <summary>Answers a plug-in request.</summary>
-    public void Reply(LinkRequest request, byte[] message) => Links.Reply(request, message);
+    public bool Reply(LinkRequest request, byte[] message) => Links.Reply(request, message);
 
     /// <summary>Closes paths and links; the datagrams that say so still wait in <see cref="TryTransmit"/>.</summary>
     public void Stop(Instant now)

@@ -40,10 +40,10 @@ internal sealed class ClientService : IOnionStreams, IOnionDatagrams
         _control = control;
         sessions.GroupReady = OnGroupReady;
         sessions.GroupLost = OnGroupLost;
-        sessions.PathFailed = (path, reason) =>
+        sessions.PathFailed = (path, reason, suspect) =>
         {
             node.Notice(RouterNoticeKind.PathLost, reason);
-            control.Post(now => control.Core.Client!.OnPathFailed(path, now));
+            control.Post(now => control.Core.Client!.OnPathFailed(path, suspect, now));
         };
         sessions.PathSwitched = (_, since, _) => node.Notice(RouterNoticeKind.PathSwitched, "traffic moved to a spare path", since);
         sessions.StreamsAvailable = (connection, now) =>

@@ -57,7 +57,7 @@ internal sealed class SessionLoop : LoopThread, IClientSessionEvents, IExitSessi
 
     public Action<ClientGroup, string, Instant>? GroupLost { get; set; }
 
-    public Action<PathRef, string>? PathFailed { get; set; }
+    public Action<PathRef, string, int>? PathFailed { get; set; }
 
     public Action<ClientGroup, TimeSpan, Instant>? PathSwitched { get; set; }
 
@@ -221,7 +221,7 @@ internal sealed class SessionLoop : LoopThread, IClientSessionEvents, IExitSessi
 
     void IClientSessionEvents.OnGroupLost(ClientGroup group, string reason, Instant now) => GroupLost?.Invoke(group, reason, now);
 
-    void IClientSessionEvents.OnPathFailed(PathRef path, string reason, Instant now) => PathFailed?.Invoke(path, reason);
+    void IClientSessionEvents.OnPathFailed(PathRef path, string reason, int suspect, Instant now) => PathFailed?.Invoke(path, reason, suspect);
 
     void IClientSessionEvents.OnPathSwitched(ClientGroup group, ClientPathState from, ClientPathState to, TimeSpan sinceLastHeard, Instant now) =>
         PathSwitched?.Invoke(group, sinceLastHeard, now);

@@ -16,11 +16,15 @@ internal sealed class DataPlane
     private readonly HandleAllocator[] _handles;
     private readonly PathNumberAllocator[] _numbers;
     private readonly bool[] _posted;
+    private readonly int _slots;
+    private readonly int _receivers;
     private int _nextShard;
 
     public DataPlane(ShardCore[] shards, ShardOptions options, IEntropy entropy)
     {
         _shards = shards;
+        _slots = options.MaxSlots;
+        _receivers = options.MaxReceivers;
         _indexes = [.. shards.Select((_, i) => new ReceiverIndexAllocator(i, shards.Length, options.MaxReceivers, entropy))];
         _handles = [.. shards.Select((_, i) => new HandleAllocator(i, shards.Length, options.MaxSlots, entropy))];
         _numbers = [.. shards.Select(_ => new PathNumberAllocator(options.MaxPaths))];
@@ -28,6 +32,12 @@ internal sealed class DataPlane
     }
 
     public int Shards => _shards.Length;
+
+    /// <summary>Sees each command before its shard does: for simulations that watch what is installed.</summary>
+    public Action<int, ShardCommand>? Watch { get; set; }
+
+    /// <summary>Handles and receiver indexes that are given out.</summary>
+    public (int Handles, int Indexes) InUse => (_handles.Sum(h => _slots - h.FreeCount), _indexes.Sum(i => _receivers - i.FreeCount));
 
     /// <summary>Paths that cross or end here.</summary>
     public int PathCount => _numbers.Sum(n => n.InUse);
@@ -115,6 +125,7 @@ internal sealed class DataPlane
 
     private void Post(int shard, ShardCommand command)
     {
+        Watch?.Invoke(shard, command);
         _shards[shard].Post(command);
         _posted[shard] = true;
     }

@@ -137,4 +137,9 @@ internal sealed class LinkRequest
     public bool Delivered { get; set; }
 
     public Instant Deadline { get; set; } = Instant.Never;
+
+    /// <summary>When the peer must have shown any sign of life since <see cref="PacketsAtStart"/>.</summary>
+    public Instant SilenceDeadline { get; set; } = Instant.Never;
+
+    public long PacketsAtStart { get; set; }
 }

@@ -15,6 +15,9 @@ internal sealed partial class LinkManager
 {
     private static readonly byte[] KeyLabel = System.Text.Encoding.ASCII.GetBytes(LinkKeys.ExporterLabel);
 
+    // Two relays that dial each other within this time have crossed on the way.
+    private static readonly TimeSpan DialRace = TimeSpan.FromSeconds(2);
+
     private static ReadOnlySpan<byte> ContinueLabel => "EXPORTER-oxen-link-continue"u8;
 
     private void StartHello(LinkConnection connection, Instant now)
@@ -94,6 +97,8 @@ internal sealed partial class LinkManager
         }
         else
         {
+            // Whoever dials anew without a proof has forgotten the link that it dialled before: it is dead, with its paths.
+            if (FindByKey(key) is { State: LinkState.Up } dead) Close(dead, LinkError.Replaced, "the peer has forgotten this link and dialled anew", now);
             link = new Link { Number = _nextNumber++, Peer = peer, PeerKey = key, Initiator = false, Current = connection };
         }
 
@@ -180,22 +185,28 @@ internal sealed partial class LinkManager
         connection.KeysInstalled = true;
         connection.Deadline = Instant.Never;
         link.RenewAt = now + _options.RenewAfter;
+        Due(link.RenewAt);
         if (link.Next == connection)
         {
             LinkConnection old = link.Current!;
             link.Current = connection;
             link.Next = null;
             old.RetireAt = now + _options.Overlap + 3 * ProbeTimeout(old.Quic);
+            Due(old.RetireAt);
             StartWaitingRequests(connection, now);
+            OpenWaitingRequests(connection, now);
             return;
         }
 
         link.State = LinkState.Up;
         link.UpSince = now;
-        _byPeer.TryAdd(link.PeerKey, link);
+
+        // A relay that dials us although a link of ours to it has stood for a while does not know that link any more.
+        if (!_byPeer.TryAdd(link.PeerKey, link) && _byPeer[link.PeerKey] is { Initiator: true, State: LinkState.Up } ours && ours != link && now - ours.UpSince > DialRace)
+            _byPeer[link.PeerKey] = link;
         _events.OnLinkUp(link, now);
         StartWaitingRequests(connection, now);
-        OpenWaitingRequests(connection);
+        OpenWaitingRequests(connection, now);
     }
 
     private void Renew(Link link, Instant now)

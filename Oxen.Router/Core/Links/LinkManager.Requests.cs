@@ -25,16 +25,18 @@ internal sealed partial class LinkManager
             Deadline = now + _options.RequestTimeout,
         };
         connection.Unopened.Enqueue(request);
-        if (link.State == LinkState.Up) OpenWaitingRequests(connection);
+        if (link.State == LinkState.Up) OpenWaitingRequests(connection, now);
         return request;
     }
 
-    /// <summary>Answers an incoming request.</summary>
-    public void Reply(LinkRequest request, byte[] message)
+    /// <summary>Answers an incoming request. False: nobody waits for the answer any more.</summary>
+    public bool Reply(LinkRequest request, byte[] message)
     {
-        if (request.Connection.Closed || request.Output.Length != 0) return;
+        if (request.Connection.Closed || request.Output.Length != 0) return false;
+        if (!request.Connection.Requests.TryGetValue(request.Stream, out LinkRequest? waiting) || waiting != request) return false;
         request.Output = message;
         Flush(request);
+        return true;
     }
 
     /// <summary>Refuses an incoming request without an answer.</summary>
@@ -45,7 +47,7 @@ internal sealed partial class LinkManager
         request.Connection.Requests.Remove(request.Stream);
     }
 
-    private void OpenWaitingRequests(LinkConnection connection)
+    private void OpenWaitingRequests(LinkConnection connection, Instant now)
     {
         while (connection.KeysInstalled && connection.Unopened.TryPeek(out LinkRequest? request))
         {
@@ -53,6 +55,9 @@ internal sealed partial class LinkManager
             connection.Unopened.Dequeue();
             request.Stream = stream;
             connection.Requests.Add(stream, request);
+            request.PacketsAtStart = connection.Quic.Stats.PacketsReceived;
+            request.SilenceDeadline = now + _options.SilenceTimeout;
+            Due(Instant.Earlier(request.Deadline, request.SilenceDeadline));
             Flush(request);
         }
     }
@@ -189,7 +194,18 @@ internal sealed partial class LinkManager
     {
         List<LinkRequest>? late = null;
         foreach (LinkRequest request in connection.Requests.Values)
-            if (request.Outgoing && request.Deadline <= now) (late ??= []).Add(request);
+        {
+            if (!request.Outgoing) continue;
+            if (request.Deadline <= now) (late ??= []).Add(request);
+            if (request.SilenceDeadline > now) continue;
+            request.SilenceDeadline = Instant.Never;
+            if (connection.Quic.Stats.PacketsReceived > request.PacketsAtStart) continue;
+
+            // Not even an acknowledgement: the peer is dead or has forgotten us. The next request makes a new link.
+            Abandon(connection, LinkError.None, "the peer does not answer", now);
+            return;
+        }
+
         if (late is null) return;
         foreach (LinkRequest request in late)
         {

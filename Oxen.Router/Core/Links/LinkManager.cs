@@ -35,6 +35,9 @@ internal sealed partial class LinkManager : IDisposable
     private ulong _nextRequest;
     private bool _stopping;
 
+    // No deadline of a connection or request lies before this; exact after each HandleTimeout that looked at them.
+    private Instant _soonest = Instant.Never;
+
     /// <param name="identity">A relay's lasting key; null for a client, which dials with a fresh key per link and accepts nobody.</param>
     public LinkManager(LinkOptions options, RouterIdentity? identity, NodeDirectory directory, NetworkClock clock, DataPlane dataPlane, ILinkEvents events, IEntropy entropy)
     {
@@ -67,22 +70,10 @@ internal sealed partial class LinkManager : IDisposable
 
     public QuicEndpoint Quic => _quic;
 
-    public Instant NextDeadline
-    {
-        get
-        {
-            Instant next = _quic.NextDeadline;
-            foreach (LinkConnection connection in _connections)
-            {
-                next = Instant.Earlier(next, connection.Deadline);
-                next = Instant.Earlier(next, connection.RetireAt);
-                if (connection.Link is { Initiator: true } link && link.Current == connection) next = Instant.Earlier(next, link.RenewAt);
-                foreach (LinkRequest request in connection.Requests.Values) next = Instant.Earlier(next, request.Deadline);
-            }
+    /// <summary>Links and requests under way, for tests and metrics.</summary>
+    public int ConnectionCount => _connections.Count;
 
-            return next;
-        }
-    }
+    public Instant NextDeadline => Instant.Earlier(_quic.NextDeadline, _soonest);
 
     // ---- the world speaks ----
 
@@ -96,8 +87,10 @@ internal sealed partial class LinkManager : IDisposable
     {
         _quic.HandleTimeout(now);
         DrainQuic(now);
+        if (_soonest > now) return;
         for (int i = _connections.Count - 1; i >= 0; i--)
         {
+            if (i >= _connections.Count) continue; // ending one may have ended others with it
             LinkConnection connection = _connections[i];
             if (connection.Deadline <= now)
             {
@@ -112,9 +105,20 @@ internal sealed partial class LinkManager : IDisposable
             }
 
             ExpireRequests(connection, now);
-            if (connection.Link is { Initiator: true, Next: null } link && link.Current == connection && link.RenewAt <= now) Renew(link, now);
+            if (!connection.Closed && connection.Link is { Initiator: true, Next: null } link && link.Current == connection && link.RenewAt <= now) Renew(link, now);
+        }
+
+        _soonest = Instant.Never;
+        foreach (LinkConnection connection in _connections)
+        {
+            Due(connection.Deadline);
+            Due(connection.RetireAt);
+            if (connection.Link is { Initiator: true, Next: null } link && link.Current == connection) Due(link.RenewAt);
+            foreach (LinkRequest request in connection.Requests.Values) if (request.Outgoing) Due(Instant.Earlier(request.Deadline, request.SilenceDeadline));
         }
     }
+
+    private void Due(Instant when) => _soonest = Instant.Earlier(_soonest, when);
 
     // ---- we speak ----
 
@@ -187,6 +191,7 @@ internal sealed partial class LinkManager : IDisposable
             null,
             now);
         var connection = new LinkConnection(quic, initiator: true) { Link = link, Deadline = now + _options.HandshakeTimeout };
+        Due(connection.Deadline);
         if (_tls is null) connection.Identity = own;
         quic.Tag = connection;
         _connections.Add(connection);
@@ -205,6 +210,7 @@ internal sealed partial class LinkManager : IDisposable
 
             var connection = new LinkConnection(accepted, initiator: false) { Deadline = now + _options.HandshakeTimeout };
             accepted.Tag = connection;
+            Due(connection.Deadline);
             _connections.Add(connection);
         }
 
@@ -229,7 +235,7 @@ internal sealed partial class LinkManager : IDisposable
                     OnStreamEnded(connection, happened.StreamId, now);
                     break;
                 case QuicEventKind.StreamsAvailable:
-                    OpenWaitingRequests(connection);
+                    OpenWaitingRequests(connection, now);
                     break;
                 case QuicEventKind.Closed:
                     OnConnectionClosed(connection, now);
@@ -270,6 +276,7 @@ internal sealed partial class LinkManager : IDisposable
             // The renewal failed; the old keys still serve. Try again in a while.
             link.Next = null;
             link.RenewAt = now + TimeSpan.FromSeconds(60);
+            Due(link.RenewAt);
             if (link.Current is null || link.Current.Closed) Down(link, reason, now);
             return;
         }
@@ -289,8 +296,21 @@ internal sealed partial class LinkManager : IDisposable
         if (link.State == LinkState.Closed) return;
         link.State = LinkState.Closed;
         if (link.CloseReason.Length == 0) link.CloseReason = reason;
-        if (_byPeer.TryGetValue(link.PeerKey, out Link? known) && known == link) _byPeer.Remove(link.PeerKey);
+        if (_byPeer.TryGetValue(link.PeerKey, out Link? known) && known == link)
+        {
+            // Both may have dialled at once: then the other link serves on.
+            if (link.Peer == LinkPeer.Relay && UpLinkWith(link.PeerKey) is { } other) _byPeer[link.PeerKey] = other;
+            else _byPeer.Remove(link.PeerKey);
+        }
+
         _dataPlane.RemoveLink(link.Number);
         _events.OnLinkDown(link, now);
+    }
+
+    private Link? UpLinkWith(RouterId key)
+    {
+        foreach (LinkConnection connection in _connections)
+            if (connection.Link is { State: LinkState.Up } link && link.Current == connection && link.PeerKey == key) return link;
+        return null;
     }
 }

@@ -24,6 +24,9 @@ internal sealed class LinkOptions
 
     public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
+    /// <summary>A link whose peer has not sent one packet this long after a request began is given up.</summary>
+    public TimeSpan SilenceTimeout { get; init; } = TimeSpan.FromSeconds(3);
+
     /// <summary>Path handles are 8 bytes and a build message a little over 10 kB.</summary>
     public int MaxPluginBytes { get; init; } = 64 * 1024;
 

@@ -76,12 +76,18 @@ internal sealed class ClientPaths(ClientPathOptions options, LinkManager links, 
     private readonly Dictionary<int, Group> _groups = [];
     private readonly Dictionary<LinkRequest, ClientPath> _building = [];
     private readonly Dictionary<PathRef, ClientPath> _ready = [];
-    private readonly Dictionary<RouterId, Instant> _penalties = [];
+    private readonly Dictionary<RouterId, Penalty> _penalties = [];
+
+    /// <summary>Why a relay is left out for a while: it may have been the one (several on the path), or it was seen to be.</summary>
+    private readonly record struct Penalty(Instant Until, bool Seen);
 
     /// <summary>Why there is no path, in words, when the last try failed; empty when all is well.</summary>
     public string Trouble { get; private set; } = "";
 
     public int ReadyCount => _ready.Count;
+
+    /// <summary>Builds that wait for their answer.</summary>
+    public int BuildingCount => _building.Count;
 
     public long Built { get; private set; }
 
@@ -116,17 +122,20 @@ internal sealed class ClientPaths(ClientPathOptions options, LinkManager links, 
     public void Drop(int number)
     {
         if (!_groups.Remove(number, out Group? group)) return;
-        foreach (ClientPath path in group.Paths.ToArray()) Close(path, PathCloseReason.Finished, tellLink: true, tellSession: false);
+        foreach (ClientPath path in group.Paths.ToArray()) Close(path, PathCloseReason.Finished, tellLink: true, tellSession: true, "its group ended");
     }
 
     /// <summary>The session thread gave a path up.</summary>
-    public void OnPathFailed(PathRef number, Instant now)
+    /// <param name="suspect">The nearest hop that did not answer, or -1: not known.</param>
+    public void OnPathFailed(PathRef number, int suspect, Instant now)
     {
         if (!_ready.TryGetValue(number, out ClientPath? path)) return;
         Failed++;
 
-        // Which relay it was is not known; those before the exit are left out for a while if there are enough others.
-        foreach (RouterContact hop in path.Hops.AsSpan(0, path.Hops.Length - 1)) _penalties[hop.Id] = now + options.Penalty;
+        // The hop that fell silent, or the one before it that could not reach it. Not known: all before the exit are left
+        // out for a while if there are enough others.
+        for (int hop = 0; hop < path.Hops.Length - 1; hop++)
+            if (suspect < 0 || hop == suspect || hop == suspect - 1) Punish(path.Hops[hop].Id, seen: hop == suspect, now);
         Close(path, PathCloseReason.Finished, tellLink: true, tellSession: false);
         Fill(path.Group, now);
     }
@@ -135,9 +144,9 @@ internal sealed class ClientPaths(ClientPathOptions options, LinkManager links, 
     public void OnGroupLost(int number, Instant now)
     {
         if (!_groups.TryGetValue(number, out Group? group)) return;
-        if (options.Exit.IsNone && !group.Exit.IsNone) _penalties[group.Exit] = now + options.Penalty;
+        if (options.Exit.IsNone && !group.Exit.IsNone) Punish(group.Exit, seen: true, now);
         group.Exit = default;
-        foreach (ClientPath path in group.Paths.ToArray()) Close(path, PathCloseReason.Finished, tellLink: true, tellSession: false);
+        foreach (ClientPath path in group.Paths.ToArray()) Close(path, PathCloseReason.Finished, tellLink: true, tellSession: true, "its exit was left");
         Fill(group, now);
     }
 
@@ -146,8 +155,15 @@ internal sealed class ClientPaths(ClientPathOptions options, LinkManager links, 
     public bool OnReply(LinkRequest request, ReadOnlySpan<byte> message, Instant now)
     {
         if (!_building.Remove(request, out ClientPath? path)) return false;
-        if (path.Closed) return true;
-        if (!BuildMessage.TryRead(message, out byte kind, out PathHandle up))
+        bool read = BuildMessage.TryRead(message, out byte kind, out PathHandle up);
+        if (path.Closed)
+        {
+            // Given up meanwhile; the relays are not to keep it until its end.
+            if (read && kind == BuildMessage.Installed && !up.IsNone) links.SendPathClose(path.First, up, PathCloseReason.Finished);
+            return true;
+        }
+
+        if (!read)
         {
             Fail(path, "the first hop answered with a malformed message", -1, now);
             return true;
@@ -160,7 +176,8 @@ internal sealed class ClientPaths(ClientPathOptions options, LinkManager links, 
             string why = result.End == PathBuildEnd.Refused
                 ? $"hop {result.FailedHop + 1} of {path.Hops.Length} refused the path: {result.Status}"
                 : $"hop {result.FailedHop + 1} of {path.Hops.Length} gave no authentic answer";
-            Fail(path, why, result.FailedHop, now);
+            int failed = result.End == PathBuildEnd.Refused && result.Status == BuildStatus.NextHopUnreachable ? result.FailedHop + 1 : result.FailedHop;
+            Fail(path, why, failed, now);
             return true;
         }
 
@@ -242,8 +259,7 @@ internal sealed class ClientPaths(ClientPathOptions options, LinkManager links, 
                 }
                 else if (path.RenewAt <= now)
                 {
-                    path.RenewAt = Instant.Never;
-                    Build(group, now);
+                    path.RenewAt = Instant.Never; // wanted beside it from now on
                 }
             }
 
@@ -260,11 +276,12 @@ internal sealed class ClientPaths(ClientPathOptions options, LinkManager links, 
 
     // ---- inside ----
 
+    /// <summary>One in use, the spares, and a successor for each that nears its end.</summary>
     private int Wanted(Group group) => 1 + options.Spares + group.Paths.Count(p => p.Ready && p.RenewAt.IsNever);
 
     private void Fill(Group group, Instant now)
     {
-        while (group.Paths.Count < 1 + options.Spares)
+        while (group.Paths.Count < Wanted(group))
         {
             if (group.RetryAt > now) return;
             if (!Build(group, now)) return;
@@ -319,18 +336,33 @@ internal sealed class ClientPaths(ClientPathOptions options, LinkManager links, 
     {
         RouterId last = group.Exit.IsNone ? options.Exit : group.Exit;
         HashSet<RouterId> forbidden = [.. options.Excluded];
-        HashSet<RouterId> punished = [.. forbidden, .. _penalties.Where(p => p.Value > now).Select(p => p.Key)];
-        punished.Remove(last);
+        HashSet<RouterId> seen = [.. forbidden];
+        HashSet<RouterId> punished = [.. forbidden];
+        foreach ((RouterId id, Penalty penalty) in _penalties.ToArray())
+        {
+            if (penalty.Until <= now)
+            {
+                _penalties.Remove(id);
+                continue;
+            }
+
+            if (id == last) continue;
+            punished.Add(id);
+            if (penalty.Seen) seen.Add(id);
+        }
 
         // Disjoint from the group's other paths if that leaves enough, so that one dead relay ends one path.
-        HashSet<RouterId> disjoint = [.. punished];
+        // When there are too few relays, those that were seen to fail are left out the longest.
+        HashSet<RouterId> others = [];
         foreach (ClientPath other in group.Paths)
-            foreach (RouterContact hop in other.Hops.AsSpan(0, other.Hops.Length - 1)) disjoint.Add(hop.Id);
+            foreach (RouterContact hop in other.Hops.AsSpan(0, other.Hops.Length - 1)) others.Add(hop.Id);
+        HashSet<RouterId>[] levels = [[.. punished, .. others], [.. seen, .. others], punished, seen, [.. forbidden, .. others], forbidden];
 
         reason = "";
         hops = null;
-        foreach (HashSet<RouterId> excluded in new[] { disjoint, punished, forbidden })
+        foreach (HashSet<RouterId> excluded in levels)
         {
+            if (!last.IsNone && excluded.Contains(last)) continue;
             if (PathSelector.TrySelect(new PathWish { Hops = options.Hops, Last = last, Excluded = excluded }, directory, entropy, out hops, out reason)) return true;
         }
 
@@ -343,8 +375,7 @@ internal sealed class ClientPaths(ClientPathOptions options, LinkManager links, 
         Trouble = why;
         if (failedHop >= 0 && failedHop < path.Hops.Length)
         {
-            // The hop that did not answer, and the one before it, which could not or would not reach it.
-            _penalties[path.Hops[failedHop].Id] = now + options.Penalty;
+            Punish(path.Hops[failedHop].Id, seen: true, now);
             if (failedHop == path.Hops.Length - 1 && path.Group.Paths.All(p => !p.Ready)) path.Group.Exit = default;
         }
 
@@ -355,7 +386,7 @@ internal sealed class ClientPaths(ClientPathOptions options, LinkManager links, 
     private void Lost(ClientPath path, Instant now, string reason)
     {
         if (path.Closed) return;
-        Failed++;
+        if (path.Expires > now) Failed++;
         Close(path, PathCloseReason.Finished, tellLink: true, tellSession: true, reason);
         if (_groups.ContainsKey(path.Group.Number)) Fill(path.Group, now);
     }
@@ -379,6 +410,12 @@ internal sealed class ClientPaths(ClientPathOptions options, LinkManager links, 
         }
 
         dataPlane.ReleaseHandle(path.DownHandle);
+    }
+
+    private void Punish(RouterId relay, bool seen, Instant now)
+    {
+        seen |= _penalties.TryGetValue(relay, out Penalty before) && before.Until > now && before.Seen;
+        _penalties[relay] = new Penalty(now + options.Penalty, seen);
     }
 
     private void Retry(Group group, Instant now)

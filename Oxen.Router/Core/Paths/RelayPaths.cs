@@ -54,9 +54,15 @@ internal sealed class RelayPaths(LinkManager links, DataPlane dataPlane, BuildPr
 
     public int Count => _byPath.Count;
 
+    /// <summary>Builds that wait for the next hop's answer.</summary>
+    public int PendingCount => _pending.Count;
+
     public long Built { get; private set; }
 
     public long Refused { get; private set; }
+
+    /// <summary>Of those, the ones that were not even looked at.</summary>
+    public long OverBudget => budget.Refused;
 
     public Instant NextDeadline => _byExpiry.TryPeek(out RelayedPath? first) ? first.Expires : Instant.Never;
 
@@ -117,7 +123,7 @@ internal sealed class RelayPaths(LinkManager links, DataPlane dataPlane, BuildPr
             });
             builds.WriteFirstReply(step, BuildStatus.Accepted, records, entropy);
             step.Dispose();
-            Reply(request, BuildMessage.Installed, up, records);
+            if (!Reply(request, BuildMessage.Installed, up, records)) Close(relayed, PathCloseReason.Finished, link);
             return;
         }
 
@@ -158,6 +164,12 @@ internal sealed class RelayPaths(LinkManager links, DataPlane dataPlane, BuildPr
 
         byte[] records = message[BuildMessage.HeaderBytes..].ToArray();
         RelayedPath path = pending.Path;
+        if (kind == BuildMessage.Installed && (path.Closed || path.Previous.State != LinkState.Up))
+        {
+            // The rest of the path stands, but nobody will use it.
+            links.SendPathClose(path.Next!, handle, PathCloseReason.LinkLost);
+        }
+
         if (kind != BuildMessage.Installed || path.Closed || path.Previous.State != LinkState.Up || path.Next!.State != LinkState.Up)
         {
             Undo(path);
@@ -167,7 +179,7 @@ internal sealed class RelayPaths(LinkManager links, DataPlane dataPlane, BuildPr
 
         path.NextHandle = handle;
         Install(path, pending.Step, now);
-        Answer(pending, BuildMessage.Installed, path.UpHandle, records);
+        if (!Answer(pending, BuildMessage.Installed, path.UpHandle, records)) Close(path, PathCloseReason.Finished, path.Previous);
         return true;
     }
 
@@ -278,18 +290,18 @@ internal sealed class RelayPaths(LinkManager links, DataPlane dataPlane, BuildPr
     }
 
     /// <summary>Our own part was accepted, whatever the hops behind us say: that stands in their own answers.</summary>
-    private void Answer(Pending pending, byte kind, PathHandle handle, byte[] records)
+    private bool Answer(Pending pending, byte kind, PathHandle handle, byte[] records)
     {
         builds.WriteReply(pending.Step, BuildStatus.Accepted, records);
         pending.Step.Dispose();
-        Reply(pending.From, kind, handle, records);
+        return Reply(pending.From, kind, handle, records);
     }
 
-    private void Reply(LinkRequest request, byte kind, PathHandle handle, ReadOnlySpan<byte> records)
+    private bool Reply(LinkRequest request, byte kind, PathHandle handle, ReadOnlySpan<byte> records)
     {
         byte[] reply = new byte[BuildMessage.ReplyBytes];
         BuildMessage.WriteHeader(reply, kind, handle);
         records.CopyTo(reply.AsSpan(BuildMessage.HeaderBytes));
-        links.Reply(request, reply);
+        return links.Reply(request, reply);
     }
 }

@@ -39,7 +39,7 @@ internal sealed partial class ClientSessions
         {
             if (now - group.OpenedAt > TimeSpan.FromSeconds(3))
             {
-                _events.OnPathFailed(opening.Path, "the exit does not answer", now);
+                _events.OnPathFailed(opening.Path, "the exit does not answer", opening.Hops.Length - 1, now);
                 Remove(group, opening, now);
                 return;
             }
@@ -48,6 +48,8 @@ internal sealed partial class ClientSessions
         }
         else if (!group.ActivateAnswered && group.Active is { } active)
         {
+            // The terminal may have let the path go for a newer one: an ATTACH with it brings it back.
+            Attach(group, active, now);
             SendActivate(group, active, now);
         }
     }

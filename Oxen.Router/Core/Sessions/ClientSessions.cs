@@ -21,6 +21,13 @@ internal sealed partial class ClientSessions : IDisposable
     private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan OrphanPatience = TimeSpan.FromSeconds(1);
 
+    // Traffic leaves a path so long before its end.
+    private static readonly TimeSpan LeaveBefore = TimeSpan.FromSeconds(30);
+
+    // A path that loses so much more than another one of its group is given up, as long as it was seen often enough.
+    private const double LossThatFails = 0.3;
+    private const int LeastJudged = 8;
+
     private readonly QuicTransportOptions _transport;
     private readonly PathOutlet[] _outlets;
     private readonly IClientSessionEvents _events;
@@ -53,6 +60,7 @@ internal sealed partial class ClientSessions : IDisposable
                 next = Instant.Earlier(next, Instant.Earlier(group.Retry, group.GiveUp));
                 foreach (ClientPathState path in group.Paths)
                     next = Instant.Earlier(next, Instant.Earlier(path.Health.NextDeadline, path.AttachRetry));
+                if (group.Active is { } active && Successor(group, active) is not null) next = Instant.Earlier(next, active.Expires - LeaveBefore);
             }
 
             return next;
@@ -84,7 +92,7 @@ internal sealed partial class ClientSessions : IDisposable
         if (group.State != ClientGroupState.Waiting && group.Exit != ready.Hops[^1])
         {
             // Built for an exit that the group has left meanwhile.
-            _events.OnPathFailed(path.Path, "the group uses another exit now", now);
+            _events.OnPathFailed(path.Path, "the group uses another exit now", path.Hops.Length - 1, now);
             return;
         }
 
@@ -149,11 +157,12 @@ internal sealed partial class ClientSessions : IDisposable
                 ClientPathState path = group.Paths[i];
                 if (path.Health.IsDead(now))
                 {
-                    _events.OnPathFailed(path.Path, "no answer to probes", now);
+                    _events.OnPathFailed(path.Path, "no answer to probes", path.Health.Suspect, now);
                     Remove(group, path, now);
                     continue;
                 }
 
+                if (path.Health.TakeAskHops(now)) ProbeAllHops(path, now);
                 if (path.Health.NextProbe <= now) Probe(path, (byte)(path.Hops.Length - 1), now);
                 if (path.AttachRetry <= now) Attach(group, path, now);
             }
@@ -165,6 +174,8 @@ internal sealed partial class ClientSessions : IDisposable
             }
 
             if (group.Retry <= now) RetrySession(group, now);
+            LeaveLossyPath(group, now);
+            if (group.Active is { } active && active.Expires - LeaveBefore <= now && Successor(group, active) is { } successor) Switch(group, active, successor, now);
         }
 
         DrainQuic(now);
@@ -330,9 +341,39 @@ internal sealed partial class ClientSessions : IDisposable
             return;
         }
 
+        Switch(group, path, spare, now);
+    }
+
+    private void Switch(ClientGroup group, ClientPathState from, ClientPathState to, Instant now)
+    {
         group.Switches++;
-        Activate(group, spare, now);
-        _events.OnPathSwitched(group, path, spare, now - path.Health.LastHeard, now);
+        Activate(group, to, now);
+        _events.OnPathSwitched(group, from, to, now - from.Health.LastHeard, now);
+    }
+
+    /// <summary>An attached path that lives on when `active` ends.</summary>
+    private static ClientPathState? Successor(ClientGroup group, ClientPathState active)
+    {
+        ClientPathState? latest = null;
+        foreach (ClientPathState path in group.Paths)
+            if (path.Attached && path.Expires > active.Expires + LeaveBefore && (latest is null || path.Expires > latest.Expires)) latest = path;
+        return latest;
+    }
+
+    /// <summary>Probes that mostly get through keep a path alive: one that loses many is left if another loses far less.</summary>
+    private void LeaveLossyPath(ClientGroup group, Instant now)
+    {
+        ClientPathState? worst = null, best = null;
+        foreach (ClientPathState path in group.Paths)
+        {
+            if (path.Health.Judged < LeastJudged) continue;
+            if (worst is null || path.Health.Loss > worst.Health.Loss) worst = path;
+            if (path.Attached && (best is null || path.Health.Loss < best.Health.Loss)) best = path;
+        }
+
+        if (worst is null || best is null || worst == best || worst.Health.Loss < LossThatFails || best.Health.Loss > worst.Health.Loss / 2) return;
+        _events.OnPathFailed(worst.Path, "it loses too much", -1, now);
+        Remove(group, worst, now);
     }
 
     /// <summary>The path heard from most lately, attached ones first.</summary>
@@ -354,7 +395,7 @@ internal sealed partial class ClientSessions : IDisposable
         foreach (ClientPathState path in group.Paths.ToArray())
         {
             _paths.Remove(path.Path);
-            _events.OnPathFailed(path.Path, reason, now);
+            CryptographicOperations.ZeroMemory(path.SessionSecret);
         }
 
         group.Paths.Clear();

@@ -1,4 +1,5 @@
 using Oxen.Router.Core.Paths;
+using Oxen.Router.Core.Quic;
 
 namespace Oxen.Router.Core.Sessions;
 
@@ -46,6 +47,8 @@ internal sealed class ExitSession
 
     /// <summary>When to end it because no path carries it.</summary>
     public Instant GiveUp { get; set; } = Instant.Never;
+
+    public QuicConnection? Connection { get; set; }
 
     public UdpAddress Address => UdpAddress.FromVirtual((ulong)Number, 0);
 }

@@ -32,6 +32,9 @@ internal sealed class ExitSessions : IDisposable
     private readonly byte[] _transmit = new byte[64 * 1024];
     private long _nextNumber;
 
+    // No session ends of age or for want of paths before this; exact after each HandleTimeout that looked.
+    private Instant _soonest = Instant.Never;
+
     public ExitSessions(TlsIdentity identity, QuicTransportOptions transport, PathOutlet[] outlets, IExitSessionEvents events, IEntropy entropy, DropCounters drops, int maxSessions = 65536)
     {
         _outlets = outlets;
@@ -53,15 +56,9 @@ internal sealed class ExitSessions : IDisposable
 
     public int PathCount => _paths.Count;
 
-    public Instant NextDeadline
-    {
-        get
-        {
-            Instant next = _quic.NextDeadline;
-            foreach (ExitSession session in _byId.Values) next = Instant.Earlier(next, Instant.Earlier(session.GiveUp, session.Ends));
-            return next;
-        }
-    }
+    public int ConnectionCount => _quic.ConnectionCount;
+
+    public Instant NextDeadline => Instant.Earlier(_quic.NextDeadline, _soonest);
 
     // ---- paths ----
 
@@ -78,7 +75,9 @@ internal sealed class ExitSessions : IDisposable
 
         // Wait for the client to activate another: it may know better than we which one works.
         if (session.Active == path) session.Active = session.Paths.Count > 0 ? session.Paths[^1] : null;
-        if (session.Paths.Count == 0) session.GiveUp = now + OrphanPatience;
+        if (session.Paths.Count > 0) return;
+        session.GiveUp = now + OrphanPatience;
+        _soonest = Instant.Earlier(_soonest, session.GiveUp);
     }
 
     // ---- packets ----
@@ -129,10 +128,20 @@ internal sealed class ExitSessions : IDisposable
     public void HandleTimeout(Instant now)
     {
         _quic.HandleTimeout(now);
-        foreach (ExitSession session in _byId.Values)
-            if (session.GiveUp <= now || session.Ends <= now) _ended.Add(session);
-        foreach (ExitSession session in _ended) End(session, now);
-        _ended.Clear();
+        if (_soonest <= now)
+        {
+            _soonest = Instant.Never;
+            foreach (ExitSession session in _byId.Values)
+            {
+                Instant ends = Instant.Earlier(session.GiveUp, session.Ends);
+                if (ends <= now) _ended.Add(session);
+                else _soonest = Instant.Earlier(_soonest, ends);
+            }
+
+            foreach (ExitSession session in _ended) End(session, now);
+            _ended.Clear();
+        }
+
         DrainQuic(now);
     }
 
@@ -192,7 +201,7 @@ internal sealed class ExitSessions : IDisposable
                 }
 
                 if (type == SessionMessageType.Attach) HandleAttach(session, path, reader.UInt64(), reader.Take(SessionMessage.MacBytes));
-                else if (type == SessionMessageType.Activate) HandleActivate(session, path, reader.UInt64());
+                else if (type == SessionMessageType.Activate) HandleActivate(session, path, reader.UInt64(), now);
                 else if (path.Session == session) End(session, now);
                 return;
             default:
@@ -227,6 +236,7 @@ internal sealed class ExitSessions : IDisposable
             Ends = now + MaxLifetime,
             Active = path,
         };
+        _soonest = Instant.Earlier(_soonest, session.Ends);
         session.Paths.Add(path);
         path.Session = session;
         path.OpenedRandom = clientRandom.ToArray();
@@ -249,7 +259,14 @@ internal sealed class ExitSessions : IDisposable
         if (path.Session is null)
         {
             // The onion layer lets nothing through twice, so an old sequence here is one that another packet overtook.
-            if (session.Paths.Count >= MaxPathsPerSession) return;
+            // Of paths that died behind a dead relay we hear late: the oldest that is not in use makes room.
+            if (session.Paths.Count >= MaxPathsPerSession)
+            {
+                TerminalPath oldest = session.Paths.First(p => p != session.Active);
+                session.Paths.Remove(oldest);
+                oldest.Session = null;
+            }
+
             path.Session = session;
             session.Paths.Add(path);
             session.Sequence = Math.Max(session.Sequence, sequence);
@@ -270,12 +287,13 @@ internal sealed class ExitSessions : IDisposable
         Answer(path, answer);
     }
 
-    private void HandleActivate(ExitSession session, TerminalPath path, ulong sequence)
+    private void HandleActivate(ExitSession session, TerminalPath path, ulong sequence, Instant now)
     {
         if (path.Session != session) return; // its ATTACH is still under way; the client repeats
         if (sequence > session.ActivateSequence)
         {
             session.ActivateSequence = sequence;
+            if (session.Active != path && session.Connection is { } quic) quic.OnPathChanged(quic.Stats.SmoothedRtt, now);
             session.Active = path;
         }
 
@@ -296,7 +314,7 @@ internal sealed class ExitSessions : IDisposable
         _byNumber.Remove(session.Number);
         foreach (TerminalPath path in session.Paths) path.Session = null;
         CryptographicOperations.ZeroMemory(session.Key);
-        foreach (QuicConnection connection in _quic.Connections.Where(c => c.RemoteAddress == session.Address).ToArray()) connection.Close(0, "", now);
+        session.Connection?.Close(0, "", now);
         _events.OnSessionClosed(session.Number, now);
     }
 
@@ -304,7 +322,14 @@ internal sealed class ExitSessions : IDisposable
 
     private void DrainQuic(Instant now)
     {
-        while (_quic.TryAccept(out QuicConnection? accepted)) accepted.Tag = (long)accepted.RemoteAddress.High;
+        while (_quic.TryAccept(out QuicConnection? accepted))
+        {
+            // One connection for each session.
+            accepted.Tag = (long)accepted.RemoteAddress.High;
+            if (_byNumber.TryGetValue((long)accepted.RemoteAddress.High, out ExitSession? session) && session.Connection is not { IsClosed: false }) session.Connection = accepted;
+            else accepted.Close(0, "", now);
+        }
+
         while (_quic.TryTakeEvent(out QuicEvent happened)) _events.OnQuic(happened, now);
     }
 

@@ -19,11 +19,12 @@ internal interface IClientSessionEvents : ISessionEvents
     /// <summary>Streams may be opened on the group now.</summary>
     void OnGroupReady(ClientGroup group, Instant now);
 
-    /// <summary>The group's session is gone, its streams with it; another exit will serve it.</summary>
+    /// <summary>The group's session and all its paths are given up, its streams with it; another exit will serve it.</summary>
     void OnGroupLost(ClientGroup group, string reason, Instant now);
 
     /// <summary>A path is dead; the control thread is to close it and build another.</summary>
-    void OnPathFailed(PathRef path, string reason, Instant now);
+    /// <param name="suspect">The nearest hop that did not answer; -1: not known.</param>
+    void OnPathFailed(PathRef path, string reason, int suspect, Instant now);
 
     /// <summary>Traffic moved to another path.</summary>
     void OnPathSwitched(ClientGroup group, ClientPathState from, ClientPathState to, TimeSpan sinceLastHeard, Instant now);

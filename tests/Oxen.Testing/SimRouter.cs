@@ -1,0 +1,466 @@
+using Oxen.Router.Core;
+using Oxen.Router.Core.Carrier;
+using Oxen.Router.Core.Directory;
+using Oxen.Router.Core.Links;
+using Oxen.Router.Core.Packets;
+using Oxen.Router.Core.Paths;
+using Oxen.Router.Core.Quic;
+using Oxen.Router.Core.Quic.Tls;
+using Oxen.Router.Core.Relay;
+using Oxen.Router.Core.Sessions;
+using Oxen.Router.Hosting;
+
+namespace Oxen.Testing;
+
+/// <summary>What one simulated router is.</summary>
+internal sealed record SimRouterOptions
+{
+    public required string Name { get; init; }
+
+    public required UdpAddress Address { get; init; }
+
+    public required ulong Seed { get; init; }
+
+    /// <summary>A relay's; null for a client.</summary>
+    public RouterIdentity? Identity { get; init; }
+
+    public OnionKeyRing? OnionKeys { get; init; }
+
+    public ClientPathOptions? Client { get; init; }
+
+    public TimeSpan ClockSkew { get; init; }
+
+    public LinkOptions Links { get; init; } = new();
+
+    public BuildBudgetOptions Budget { get; init; } = new();
+
+    public BuildPolicy Builds { get; init; } = BuildPolicy.Default;
+
+    public ShardOptions Shard { get; init; } = new()
+    {
+        ReceiveSlots = 1, ControlSlots = 64, DeliverySlots = 256, OriginationSlots = 256, MaxReceivers = 256, MaxSenders = 256,
+        MaxPaths = 512, MaxClientPaths = 16, ReplayFilterBytes = 1 << 20,
+    };
+
+    public int Shards { get; init; } = 1;
+}
+
+/// <summary>
+/// A whole router on a simulated network, single-threaded and in virtual time: the shards, the control core and the session
+/// core of a real one, joined as RouterNode joins them, without sockets and threads. At the exit, streams are echoed and UDP
+/// records sent back.
+/// </summary>
+internal sealed class SimRouter : ISimNode, IControlEvents, IClientSessionEvents, IExitSessionEvents, IDisposable
+{
+    private readonly SimNetwork _network;
+    private readonly ShardCore[] _shards;
+    private readonly PathOutlet[] _outlets;
+    private readonly TlsIdentity? _exitIdentity;
+    private readonly Queue<Action<Instant>> _toSessions = new();
+    private readonly Queue<Action<Instant>> _toControl = new();
+    private readonly Dictionary<(QuicConnection, long), SimEcho> _echoes = [];
+    private readonly byte[] _buffer = new byte[64 * 1024];
+    private readonly byte[] _late = new byte[2048];
+    private bool _dead;
+
+    public SimRouter(SimNetwork network, SimRouterOptions options, NodeDirectory directory)
+    {
+        _network = network;
+        Options = options;
+        var entropy = new SeededEntropy(options.Seed);
+        Clock = new NetworkClock(SimClock.StartUnixNanoseconds + options.ClockSkew.Ticks * 100);
+        _shards = [.. Enumerable.Range(0, options.Shards).Select(i => new ShardCore(options.Shard with { Shard = i, ShardCount = options.Shards }, Clock, entropy))];
+        DataPlane = new DataPlane(_shards, options.Shard, entropy);
+        _outlets = [.. _shards.Select(s => new PathOutlet(s.Originations, SessionDrops))];
+        if (options.Client is not null)
+        {
+            Client = new ClientSessions(RouterNode.PathTransport, _outlets, this, entropy, SessionDrops);
+        }
+        else
+        {
+            _exitIdentity = TlsIdentity.FromSeed(options.Identity!.Seed);
+            Exit = new ExitSessions(_exitIdentity, RouterNode.PathTransport, _outlets, this, entropy, SessionDrops);
+        }
+
+        Control = new ControlCore(
+            new ControlOptions { Links = options.Links, Identity = options.Identity, OnionKeys = options.OnionKeys, Builds = options.Builds, Budget = options.Budget, Client = options.Client },
+            DataPlane,
+            directory,
+            Clock,
+            this,
+            entropy);
+        network.Attach(options.Address, this);
+    }
+
+    public SimRouterOptions Options { get; }
+
+    public string Name => Options.Name;
+
+    public UdpAddress Address => Options.Address;
+
+    public RouterId Id => Options.Identity?.Id ?? default;
+
+    public NetworkClock Clock { get; }
+
+    public DataPlane DataPlane { get; }
+
+    public ControlCore Control { get; }
+
+    public ClientSessions? Client { get; }
+
+    public ExitSessions? Exit { get; }
+
+    public ShardCore[] Shards => _shards;
+
+    public DropCounters SessionDrops { get; } = new();
+
+    /// <summary>What happened, in words, with the time: for failure messages and for what a test counts.</summary>
+    public List<(Instant At, string What)> Story { get; } = [];
+
+    public List<SimTransfer> Transfers { get; } = [];
+
+    /// <summary>Takes nothing and sends nothing while true, as a machine that hangs.</summary>
+    public bool Frozen { get; set; }
+
+    /// <summary>Share of sealed datagrams that are dropped before this router sees them.</summary>
+    public double DropSealed { get; set; }
+
+    /// <summary>Datagrams that <see cref="DropSealed"/> and <see cref="Frozen"/> took.</summary>
+    public long Swallowed { get; private set; }
+
+    public long UdpSent { get; private set; }
+
+    public long UdpReceived { get; private set; }
+
+    public int Echoes => _echoes.Count;
+
+    public Action<RouterId[]>? PathBuilt { get; set; }
+
+    public Action<string>? GroupLost { get; set; }
+
+    public Instant NextDeadline
+    {
+        get
+        {
+            if (_dead || Frozen) return Instant.Never;
+            Instant next = Control.NextDeadline;
+            foreach (ShardCore shard in _shards) next = Instant.Earlier(next, shard.NextDeadline);
+            if (Client is not null) next = Instant.Earlier(next, Client.NextDeadline);
+            if (Exit is not null) next = Instant.Earlier(next, Exit.NextDeadline);
+            return next;
+        }
+    }
+
+    /// <summary>Drops of all parts by name.</summary>
+    public SortedDictionary<string, long> Drops()
+    {
+        var sum = new SortedDictionary<string, long>(StringComparer.Ordinal);
+        foreach (ShardCore shard in _shards) shard.Drops.AddTo(sum);
+        SessionDrops.AddTo(sum);
+        return sum;
+    }
+
+    public long Dropped(DropReason reason) => _shards.Sum(s => s.Drops[reason]) + SessionDrops[reason];
+
+    // ---- the network ----
+
+    public void OnDatagram(Span<byte> datagram, in UdpAddress from, in UdpAddress to, Instant now)
+    {
+        if (_dead || datagram.IsEmpty) return;
+        bool isSealed = Demultiplexer.KindOf(datagram[0]) == DatagramKind.Sealed;
+        if (Frozen || (isSealed && DropSealed > 0 && _network.NextDouble() < DropSealed))
+        {
+            Swallowed++;
+            return;
+        }
+
+        ShardCore shard = _shards[isSealed && datagram.Length > 32 ? (int)(SealedDatagram.Index(datagram) % (uint)_shards.Length) : 0];
+        datagram.CopyTo(shard.Slab.Slice(shard.Receives.Offset, datagram.Length));
+        shard.Receives.Items[0] = new Received { Offset = shard.Receives.Offset, Length = datagram.Length, SegmentBytes = datagram.Length, From = from };
+        shard.Receives.Count = 1;
+        shard.HandleCommands(now);
+        shard.HandleDatagrams(shard.Receives, now);
+        SendOf(shard);
+        Pump(now);
+    }
+
+    public void OnTimer(Instant now)
+    {
+        if (!_dead && !Frozen) Pump(now);
+    }
+
+    // ---- commands ----
+
+    /// <summary>Keeps paths ready for a group from now on (client).</summary>
+    public void Want(int group)
+    {
+        _toSessions.Enqueue(_ => Client!.GetOrAdd(group));
+        _toControl.Enqueue(now => Control.Client!.Want(group, now));
+        _network.Wake(this);
+    }
+
+    public ClientGroup? Group(int number = 0) => Client!.TryGet(number, out ClientGroup? group) ? group : null;
+
+    public bool IsReady(int group = 0) => Group(group)?.State == ClientGroupState.Ready;
+
+    /// <summary>Sends bytes to the exit's echo and checks what comes back; the group must be ready.</summary>
+    public SimTransfer Transfer(long bytes, int group = 0)
+    {
+        QuicConnection quic = Group(group)!.Quic!;
+        if (!quic.TryOpenStream(bidirectional: true, out long stream)) throw new InvalidOperationException("no stream");
+        var transfer = new SimTransfer(quic, stream, bytes, _network.Now);
+        Transfers.Add(transfer);
+        transfer.OnWritable();
+        _network.Wake(this);
+        return transfer;
+    }
+
+    public void SendUdp(ReadOnlySpan<byte> record, int group = 0)
+    {
+        UdpSent++;
+        Client!.SendUdp(group, record, _network.Now);
+        _network.Wake(this);
+    }
+
+    public void CloseGroup(int number)
+    {
+        if (Client!.TryGet(number, out ClientGroup? group)) Client.Close(group!, _network.Now);
+        Flush(_network.Now); // the farewell leaves before the path is taken away
+        Control.Client!.Drop(number);
+        _network.Wake(this);
+    }
+
+    public void Post(Action<Instant> onControl)
+    {
+        _toControl.Enqueue(onControl);
+        _network.Wake(this);
+    }
+
+    /// <summary>Says good-bye and goes.</summary>
+    public void Stop()
+    {
+        Control.Stop(_network.Now);
+        Pump(_network.Now);
+        Kill();
+    }
+
+    /// <summary>Goes without a word.</summary>
+    public void Kill()
+    {
+        if (_dead) return;
+        _dead = true;
+        _network.Detach(Address);
+        Control.Dispose();
+        Client?.Dispose();
+        Exit?.Dispose();
+        _exitIdentity?.Dispose();
+        foreach (ShardCore shard in _shards) shard.Dispose();
+    }
+
+    public bool IsDead => _dead;
+
+    public void Dispose() => Kill();
+
+    // ---- one turn of all threads, until nothing moves ----
+
+    private void Pump(Instant now)
+    {
+        for (int turn = 0; Turn(now); turn++)
+            if (turn > 10_000) throw new InvalidOperationException($"{Name} does not come to rest at {now}: control {Control.NextDeadline}, client {Client?.NextDeadline}, exit {Exit?.NextDeadline}");
+    }
+
+    private bool Turn(Instant now)
+    {
+        bool more = false;
+        if (Control.NextDeadline <= now) Control.HandleTimeout(now);
+        while (_toControl.TryDequeue(out Action<Instant>? work))
+        {
+            work(now);
+            more = true;
+        }
+
+        for (int i = 0; i < _shards.Length; i++)
+        {
+            while (_shards[i].Control.TryTake(out PacketTag tag, out int offset))
+            {
+                Control.HandleDatagram(_shards[i].Slab.Slice(offset + PacketRing.Headroom, tag.Length), tag.From, now);
+                more = true;
+            }
+
+            _shards[i].Control.ReleaseTaken();
+            while (_shards[i].Events.TryTake(out ShardEvent happened))
+            {
+                Story.Add((now, $"shard: {happened.Kind} {happened.Path}"));
+                Control.HandleShardEvent(i, happened, now);
+                more = true;
+            }
+        }
+
+        while (Control.TryTransmit(_buffer, out int bytes, out int segment, out UdpAddress to, now))
+        {
+            for (int at = 0; at < bytes; at += segment) _network.Send(_buffer.AsSpan(at, Math.Min(segment, bytes - at)), Address, to);
+            more = true;
+        }
+
+        while (_toSessions.TryDequeue(out Action<Instant>? work))
+        {
+            work(now);
+            more = true;
+        }
+
+        for (int i = 0; i < _shards.Length; i++)
+        {
+            while (_shards[i].Deliveries.TryTake(out PacketTag tag, out int offset))
+            {
+                Span<byte> content = _shards[i].Slab.Slice(offset + PacketRing.Headroom, tag.Length);
+                Client?.HandleDelivery(i, tag, content, now);
+                Exit?.HandleDelivery(i, tag, content, now);
+                more = true;
+            }
+
+            _shards[i].Deliveries.ReleaseTaken();
+        }
+
+        if (Client is not null && Client.NextDeadline <= now) Client.HandleTimeout(now);
+        if (Exit is not null && Exit.NextDeadline <= now) Exit.HandleTimeout(now);
+        more |= Flush(now);
+        foreach (ShardCore shard in _shards)
+        {
+            if (shard.NextDeadline > now) continue;
+            shard.HandleTimeout(now);
+            SendOf(shard);
+        }
+
+        return more;
+    }
+
+    /// <summary>Sessions to shards to the network.</summary>
+    private bool Flush(Instant now)
+    {
+        Client?.Transmit(now);
+        Exit?.Transmit(now);
+        bool more = false;
+        foreach (PathOutlet outlet in _outlets) outlet.TakeCommitted();
+        foreach (ShardCore shard in _shards)
+        {
+            while (shard.HasPendingWork)
+            {
+                shard.HandleCommands(now);
+                shard.HandleOriginations(now);
+                SendOf(shard);
+                more = true;
+            }
+        }
+
+        return more;
+    }
+
+    private void SendOf(ShardCore shard)
+    {
+        TransmitBatch batch = shard.Transmits;
+        for (int i = 0; i < batch.Count; i++)
+        {
+            Transmit t = batch.Items[i];
+            _network.Send(batch.Slab.Slice(t.Offset, t.Length), Address, batch.Routes[t.Route]);
+        }
+
+        shard.TransmitsSent();
+    }
+
+    // ---- control says ----
+
+    void IPathEvents.OnPathReady(PathReady ready) => _toSessions.Enqueue(now =>
+    {
+        if (ready.End == PathEnd.Client)
+        {
+            Story.Add((now, $"path {ready.Path.Number.Row} ready after {ready.BuildTime.TotalMilliseconds:F0} ms: {string.Join(' ', ready.Hops.Select(h => h.ToString()[..6]))}"));
+            Client!.OnPathReady(ready, now);
+            PathBuilt?.Invoke(ready.Hops);
+        }
+        else
+        {
+            Exit!.OnPathReady(ready, now);
+        }
+    });
+
+    void IPathEvents.OnPathGone(PathEnd end, PathGone gone) => _toSessions.Enqueue(now =>
+    {
+        if (end == PathEnd.Client)
+        {
+            Story.Add((now, $"path {gone.Path.Number.Row} gone: {gone.Reason}"));
+            Client!.OnPathGone(gone, now);
+        }
+        else
+        {
+            Exit!.OnPathGone(gone, now);
+        }
+    });
+
+    void IControlEvents.OnLinkUp(Link link) => Story.Add((_network.Now, $"link {link.Number} up with {link.Address}"));
+
+    void IControlEvents.OnLinkDown(Link link) => Story.Add((_network.Now, $"link {link.Number} down: {link.CloseReason}"));
+
+    void IControlEvents.OnClock(TimeSpan peerAhead, bool corrected)
+    {
+        if (corrected) Story.Add((_network.Now, $"clock corrected by {peerAhead.TotalSeconds:F2} s"));
+        else if (peerAhead.Duration() > TimeSpan.FromSeconds(2)) Story.Add((_network.Now, $"clock off by {peerAhead.TotalSeconds:F2} s"));
+    }
+
+    void IControlEvents.OnPluginRequest(LinkRequest request, byte[] message) => Control.Reply(request, message);
+
+    // ---- sessions say ----
+
+    void ISessionEvents.OnQuic(in QuicEvent happened, Instant now)
+    {
+        QuicConnection quic = happened.Connection;
+        if (happened.Kind == QuicEventKind.Closed)
+        {
+            foreach ((QuicConnection Quic, long Stream) key in _echoes.Keys.Where(k => k.Item1 == quic).ToArray()) _echoes.Remove(key);
+            foreach (SimTransfer t in Transfers.Where(t => t.Quic == quic)) t.OnLost();
+            return;
+        }
+
+        if (Client is not null)
+        {
+            long stream = happened.StreamId;
+            SimTransfer? transfer = Transfers.Find(t => t.Quic == quic && t.Stream == stream);
+            if (happened.Kind == QuicEventKind.StreamReadable) transfer?.OnReadable(now);
+            else if (happened.Kind == QuicEventKind.StreamWritable) transfer?.OnWritable();
+            else if (happened.Kind is QuicEventKind.StreamReset or QuicEventKind.StreamStopped) transfer?.OnLost();
+            return;
+        }
+
+        if (happened.Kind == QuicEventKind.StreamOpened) _echoes[(quic, happened.StreamId)] = new SimEcho(quic, happened.StreamId);
+        if (!_echoes.TryGetValue((quic, happened.StreamId), out SimEcho? echo)) return;
+        echo.Move();
+        if (echo.Done || happened.Kind is QuicEventKind.StreamReset or QuicEventKind.StreamStopped) _echoes.Remove((quic, happened.StreamId));
+    }
+
+    void ISessionEvents.OnUdp(long owner, ReadOnlySpan<byte> record, Instant now)
+    {
+        UdpReceived++;
+        if (Exit is null) return;
+        record.CopyTo(_late);
+        Exit.SendUdp(owner, _late.AsSpan(0, record.Length));
+    }
+
+    void IClientSessionEvents.OnGroupReady(ClientGroup group, Instant now) => Story.Add((now, $"group {group.Number} ready, {(now - group.OpenedAt).TotalMilliseconds:F0} ms after OPEN"));
+
+    void IClientSessionEvents.OnGroupLost(ClientGroup group, string reason, Instant now)
+    {
+        Story.Add((now, $"group {group.Number} lost: {reason}"));
+        GroupLost?.Invoke(reason);
+        _toControl.Enqueue(t => Control.Client!.OnGroupLost(group.Number, t));
+    }
+
+    void IClientSessionEvents.OnPathFailed(PathRef path, string reason, int suspect, Instant now)
+    {
+        Story.Add((now, $"path {path.Number.Row} failed: {reason}, suspect {suspect}"));
+        _toControl.Enqueue(t => Control.Client!.OnPathFailed(path, suspect, t));
+    }
+
+    void IClientSessionEvents.OnPathSwitched(ClientGroup group, ClientPathState from, ClientPathState to, TimeSpan sinceLastHeard, Instant now) =>
+        Story.Add((now, $"group {group.Number} moved from path {from.Path.Number.Row} to {to.Path.Number.Row}, silent for {sinceLastHeard.TotalMilliseconds:F0} ms"));
+
+    void IExitSessionEvents.OnSessionClosed(long session, Instant now) => Story.Add((now, $"session {session} closed"));
+}
