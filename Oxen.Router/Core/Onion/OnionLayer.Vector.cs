@@ -34,16 +34,20 @@ internal static partial class OnionLayer
         (AesBlock.Decrypt128(left ^ h, ref k) ^ h).StoreUnsafe(ref b);
     }
 
+    // What is over after whole dozens (one block of either class) comes first: the long latency of a single block then hides
+    // behind the first dozen.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Stream(ref byte b, int length, Vector128<byte> left, ref byte k)
     {
         Vector128<byte> iv = Gf128.Dot(left, Vector128.LoadUnsafe(ref k, LayerKeys.VectorKey)) & LastBits;
-        int right = length - HeadBytes, wide = right & ~127;
+        int right = length - HeadBytes, odd = right % DozenBytes;
         b = ref Unsafe.Add(ref b, HeadBytes);
         k = ref Unsafe.Add(ref k, LayerKeys.StreamKey);
-        if (wide > 0) StreamEight(ref b, ref Unsafe.Add(ref b, wide), ref k, ref iv);
-        if (wide < right) StreamSingle(ref Unsafe.Add(ref b, wide), ref Unsafe.Add(ref b, right), ref k, ref iv);
+        if (odd > 0) StreamSingle(ref b, ref Unsafe.Add(ref b, odd), ref k, ref iv);
+        if (odd < right) StreamDozen(ref Unsafe.Add(ref b, odd), ref Unsafe.Add(ref b, right), ref k, ref iv);
     }
+
+    private const int DozenBytes = 12 * 16;
 
     private static Vector128<byte> LastBits
     {
@@ -55,39 +59,44 @@ internal static partial class OnionLayer
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector128<byte> Count(uint n) => Vector128.Create(0u, 0, 0, n << 24).AsByte();
 
+    // Twelve blocks in flight: eight would do if nothing ever waited. The sixteen registers that VAESENC reaches are then full.
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void StreamEight(ref byte p, ref byte end, ref byte key, ref Vector128<byte> iv)
+    private static void StreamDozen(ref byte p, ref byte end, ref byte key, ref Vector128<byte> iv)
     {
-        Vector128<byte> v = iv;
+        Vector128<byte> v = iv, one = Count(1);
         do
         {
-            Vector128<byte> k = v ^ Vector128.LoadUnsafe(ref key);
-            Vector128<byte> b0 = k;
-            Vector128<byte> b1 = k ^ Count(1);
-            Vector128<byte> b2 = k ^ Count(2);
-            Vector128<byte> b3 = k ^ Count(3);
-            Vector128<byte> b4 = k ^ Count(4);
-            Vector128<byte> b5 = k ^ Count(5);
-            Vector128<byte> b6 = k ^ Count(6);
-            Vector128<byte> b7 = k ^ Count(7);
+            Vector128<byte> k = Vector128.LoadUnsafe(ref key);
+            Vector128<byte> b0 = v ^ k; v = (v.AsUInt32() + one.AsUInt32()).AsByte();
+            Vector128<byte> b1 = v ^ k; v = (v.AsUInt32() + one.AsUInt32()).AsByte();
+            Vector128<byte> b2 = v ^ k; v = (v.AsUInt32() + one.AsUInt32()).AsByte();
+            Vector128<byte> b3 = v ^ k; v = (v.AsUInt32() + one.AsUInt32()).AsByte();
+            Vector128<byte> b4 = v ^ k; v = (v.AsUInt32() + one.AsUInt32()).AsByte();
+            Vector128<byte> b5 = v ^ k; v = (v.AsUInt32() + one.AsUInt32()).AsByte();
+            Vector128<byte> b6 = v ^ k; v = (v.AsUInt32() + one.AsUInt32()).AsByte();
+            Vector128<byte> b7 = v ^ k; v = (v.AsUInt32() + one.AsUInt32()).AsByte();
+            Vector128<byte> b8 = v ^ k; v = (v.AsUInt32() + one.AsUInt32()).AsByte();
+            Vector128<byte> b9 = v ^ k; v = (v.AsUInt32() + one.AsUInt32()).AsByte();
+            Vector128<byte> b10 = v ^ k; v = (v.AsUInt32() + one.AsUInt32()).AsByte();
+            Vector128<byte> b11 = v ^ k; v = (v.AsUInt32() + one.AsUInt32()).AsByte();
             k = Vector128.LoadUnsafe(ref key, 16);
-            b0 = Ni.Encrypt(b0, k); b1 = Ni.Encrypt(b1, k); b2 = Ni.Encrypt(b2, k); b3 = Ni.Encrypt(b3, k); b4 = Ni.Encrypt(b4, k); b5 = Ni.Encrypt(b5, k); b6 = Ni.Encrypt(b6, k); b7 = Ni.Encrypt(b7, k);
+            b0 = Ni.Encrypt(b0, k); b1 = Ni.Encrypt(b1, k); b2 = Ni.Encrypt(b2, k); b3 = Ni.Encrypt(b3, k); b4 = Ni.Encrypt(b4, k); b5 = Ni.Encrypt(b5, k); b6 = Ni.Encrypt(b6, k); b7 = Ni.Encrypt(b7, k); b8 = Ni.Encrypt(b8, k); b9 = Ni.Encrypt(b9, k); b10 = Ni.Encrypt(b10, k); b11 = Ni.Encrypt(b11, k);
             k = Vector128.LoadUnsafe(ref key, 32);
-            b0 = Ni.Encrypt(b0, k); b1 = Ni.Encrypt(b1, k); b2 = Ni.Encrypt(b2, k); b3 = Ni.Encrypt(b3, k); b4 = Ni.Encrypt(b4, k); b5 = Ni.Encrypt(b5, k); b6 = Ni.Encrypt(b6, k); b7 = Ni.Encrypt(b7, k);
+            b0 = Ni.Encrypt(b0, k); b1 = Ni.Encrypt(b1, k); b2 = Ni.Encrypt(b2, k); b3 = Ni.Encrypt(b3, k); b4 = Ni.Encrypt(b4, k); b5 = Ni.Encrypt(b5, k); b6 = Ni.Encrypt(b6, k); b7 = Ni.Encrypt(b7, k); b8 = Ni.Encrypt(b8, k); b9 = Ni.Encrypt(b9, k); b10 = Ni.Encrypt(b10, k); b11 = Ni.Encrypt(b11, k);
             k = Vector128.LoadUnsafe(ref key, 48);
-            b0 = Ni.Encrypt(b0, k); b1 = Ni.Encrypt(b1, k); b2 = Ni.Encrypt(b2, k); b3 = Ni.Encrypt(b3, k); b4 = Ni.Encrypt(b4, k); b5 = Ni.Encrypt(b5, k); b6 = Ni.Encrypt(b6, k); b7 = Ni.Encrypt(b7, k);
+            b0 = Ni.Encrypt(b0, k); b1 = Ni.Encrypt(b1, k); b2 = Ni.Encrypt(b2, k); b3 = Ni.Encrypt(b3, k); b4 = Ni.Encrypt(b4, k); b5 = Ni.Encrypt(b5, k); b6 = Ni.Encrypt(b6, k); b7 = Ni.Encrypt(b7, k); b8 = Ni.Encrypt(b8, k); b9 = Ni.Encrypt(b9, k); b10 = Ni.Encrypt(b10, k); b11 = Ni.Encrypt(b11, k);
             k = Vector128.LoadUnsafe(ref key, 64);
-            b0 = Ni.Encrypt(b0, k); b1 = Ni.Encrypt(b1, k); b2 = Ni.Encrypt(b2, k); b3 = Ni.Encrypt(b3, k); b4 = Ni.Encrypt(b4, k); b5 = Ni.Encrypt(b5, k); b6 = Ni.Encrypt(b6, k); b7 = Ni.Encrypt(b7, k);
+            b0 = Ni.Encrypt(b0, k); b1 = Ni.Encrypt(b1, k); b2 = Ni.Encrypt(b2, k); b3 = Ni.Encrypt(b3, k); b4 = Ni.Encrypt(b4, k); b5 = Ni.Encrypt(b5, k); b6 = Ni.Encrypt(b6, k); b7 = Ni.Encrypt(b7, k); b8 = Ni.Encrypt(b8, k); b9 = Ni.Encrypt(b9, k); b10 = Ni.Encrypt(b10, k); b11 = Ni.Encrypt(b11, k);
             k = Vector128.LoadUnsafe(ref key, 80);
-            b0 = Ni.Encrypt(b0, k); b1 = Ni.Encrypt(b1, k); b2 = Ni.Encrypt(b2, k); b3 = Ni.Encrypt(b3, k); b4 = Ni.Encrypt(b4, k); b5 = Ni.Encrypt(b5, k); b6 = Ni.Encrypt(b6, k); b7 = Ni.Encrypt(b7, k);
+            b0 = Ni.Encrypt(b0, k); b1 = Ni.Encrypt(b1, k); b2 = Ni.Encrypt(b2, k); b3 = Ni.Encrypt(b3, k); b4 = Ni.Encrypt(b4, k); b5 = Ni.Encrypt(b5, k); b6 = Ni.Encrypt(b6, k); b7 = Ni.Encrypt(b7, k); b8 = Ni.Encrypt(b8, k); b9 = Ni.Encrypt(b9, k); b10 = Ni.Encrypt(b10, k); b11 = Ni.Encrypt(b11, k);
             k = Vector128.LoadUnsafe(ref key, 96);
-            b0 = Ni.Encrypt(b0, k); b1 = Ni.Encrypt(b1, k); b2 = Ni.Encrypt(b2, k); b3 = Ni.Encrypt(b3, k); b4 = Ni.Encrypt(b4, k); b5 = Ni.Encrypt(b5, k); b6 = Ni.Encrypt(b6, k); b7 = Ni.Encrypt(b7, k);
+            b0 = Ni.Encrypt(b0, k); b1 = Ni.Encrypt(b1, k); b2 = Ni.Encrypt(b2, k); b3 = Ni.Encrypt(b3, k); b4 = Ni.Encrypt(b4, k); b5 = Ni.Encrypt(b5, k); b6 = Ni.Encrypt(b6, k); b7 = Ni.Encrypt(b7, k); b8 = Ni.Encrypt(b8, k); b9 = Ni.Encrypt(b9, k); b10 = Ni.Encrypt(b10, k); b11 = Ni.Encrypt(b11, k);
             k = Vector128.LoadUnsafe(ref key, 112);
-            b0 = Ni.Encrypt(b0, k); b1 = Ni.Encrypt(b1, k); b2 = Ni.Encrypt(b2, k); b3 = Ni.Encrypt(b3, k); b4 = Ni.Encrypt(b4, k); b5 = Ni.Encrypt(b5, k); b6 = Ni.Encrypt(b6, k); b7 = Ni.Encrypt(b7, k);
+            b0 = Ni.Encrypt(b0, k); b1 = Ni.Encrypt(b1, k); b2 = Ni.Encrypt(b2, k); b3 = Ni.Encrypt(b3, k); b4 = Ni.Encrypt(b4, k); b5 = Ni.Encrypt(b5, k); b6 = Ni.Encrypt(b6, k); b7 = Ni.Encrypt(b7, k); b8 = Ni.Encrypt(b8, k); b9 = Ni.Encrypt(b9, k); b10 = Ni.Encrypt(b10, k); b11 = Ni.Encrypt(b11, k);
             k = Vector128.LoadUnsafe(ref key, 128);
-            b0 = Ni.Encrypt(b0, k); b1 = Ni.Encrypt(b1, k); b2 = Ni.Encrypt(b2, k); b3 = Ni.Encrypt(b3, k); b4 = Ni.Encrypt(b4, k); b5 = Ni.Encrypt(b5, k); b6 = Ni.Encrypt(b6, k); b7 = Ni.Encrypt(b7, k);
+            b0 = Ni.Encrypt(b0, k); b1 = Ni.Encrypt(b1, k); b2 = Ni.Encrypt(b2, k); b3 = Ni.Encrypt(b3, k); b4 = Ni.Encrypt(b4, k); b5 = Ni.Encrypt(b5, k); b6 = Ni.Encrypt(b6, k); b7 = Ni.Encrypt(b7, k); b8 = Ni.Encrypt(b8, k); b9 = Ni.Encrypt(b9, k); b10 = Ni.Encrypt(b10, k); b11 = Ni.Encrypt(b11, k);
             k = Vector128.LoadUnsafe(ref key, 144);
-            b0 = Ni.Encrypt(b0, k); b1 = Ni.Encrypt(b1, k); b2 = Ni.Encrypt(b2, k); b3 = Ni.Encrypt(b3, k); b4 = Ni.Encrypt(b4, k); b5 = Ni.Encrypt(b5, k); b6 = Ni.Encrypt(b6, k); b7 = Ni.Encrypt(b7, k);
+            b0 = Ni.Encrypt(b0, k); b1 = Ni.Encrypt(b1, k); b2 = Ni.Encrypt(b2, k); b3 = Ni.Encrypt(b3, k); b4 = Ni.Encrypt(b4, k); b5 = Ni.Encrypt(b5, k); b6 = Ni.Encrypt(b6, k); b7 = Ni.Encrypt(b7, k); b8 = Ni.Encrypt(b8, k); b9 = Ni.Encrypt(b9, k); b10 = Ni.Encrypt(b10, k); b11 = Ni.Encrypt(b11, k);
             k = Vector128.LoadUnsafe(ref key, 160);
             Ni.EncryptLast(b0, k ^ Vector128.LoadUnsafe(ref p)).StoreUnsafe(ref p);
             Ni.EncryptLast(b1, k ^ Vector128.LoadUnsafe(ref p, 16)).StoreUnsafe(ref p, 16);
@@ -97,8 +106,11 @@ internal static partial class OnionLayer
             Ni.EncryptLast(b5, k ^ Vector128.LoadUnsafe(ref p, 80)).StoreUnsafe(ref p, 80);
             Ni.EncryptLast(b6, k ^ Vector128.LoadUnsafe(ref p, 96)).StoreUnsafe(ref p, 96);
             Ni.EncryptLast(b7, k ^ Vector128.LoadUnsafe(ref p, 112)).StoreUnsafe(ref p, 112);
-            v = (v.AsUInt32() + Count(8).AsUInt32()).AsByte();
-            p = ref Unsafe.Add(ref p, 128);
+            Ni.EncryptLast(b8, k ^ Vector128.LoadUnsafe(ref p, 128)).StoreUnsafe(ref p, 128);
+            Ni.EncryptLast(b9, k ^ Vector128.LoadUnsafe(ref p, 144)).StoreUnsafe(ref p, 144);
+            Ni.EncryptLast(b10, k ^ Vector128.LoadUnsafe(ref p, 160)).StoreUnsafe(ref p, 160);
+            Ni.EncryptLast(b11, k ^ Vector128.LoadUnsafe(ref p, 176)).StoreUnsafe(ref p, 176);
+            p = ref Unsafe.Add(ref p, DozenBytes);
         }
         while (Unsafe.IsAddressLessThan(ref p, ref end));
         iv = v;
@@ -125,5 +137,6 @@ internal static partial class OnionLayer
             p = ref Unsafe.Add(ref p, 16);
         }
         while (Unsafe.IsAddressLessThan(ref p, ref end));
+        iv = v;
     }
 }

@@ -63,16 +63,23 @@ internal static partial class Gf128
             Pclmulqdq.CarrylessMultiply(x, y, 0x11));
     }
 
+    // Two folds as in the scalar twin: the lowest word times x^121 + x^126 + x^127 joins the two words above it, and the swap
+    // of halves stands for the + 1 and x^128.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector128<byte> Reduce(Vector128<ulong> low, Vector128<ulong> middle, Vector128<ulong> high)
     {
-        // x^121 + x^126 + x^127 as a word; two folds as in the scalar twin, the word swap standing for the + 1 and x^128.
         Vector128<ulong> polynomial = Vector128.CreateScalar(0xC200000000000000ul);
-        low ^= Sse2.ShiftLeftLogical128BitLane(middle, 8);
-        high ^= Sse2.ShiftRightLogical128BitLane(middle, 8);
-        low = Pclmulqdq.CarrylessMultiply(low, polynomial, 0x00) ^ Sse2.Shuffle(low.AsUInt32(), 0x4E).AsUInt64();
-        low = Pclmulqdq.CarrylessMultiply(low, polynomial, 0x00) ^ Sse2.Shuffle(low.AsUInt32(), 0x4E).AsUInt64();
-        return (high ^ low).AsByte();
+        middle ^= Pclmulqdq.CarrylessMultiply(low, polynomial, 0x00) ^ Sse2.Shuffle(low.AsUInt32(), 0x4E).AsUInt64();
+        high ^= Pclmulqdq.CarrylessMultiply(middle, polynomial, 0x00) ^ Sse2.Shuffle(middle.AsUInt32(), 0x4E).AsUInt64();
+        return high.AsByte();
+    }
+
+    // The same in each lane; `cross` is the product of the sums of halves, which sheds the other two first.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<ulong> Reduce(Vector512<ulong> low, Vector512<ulong> cross, Vector512<ulong> high, Vector512<ulong> polynomial)
+    {
+        Vector512<ulong> middle = cross ^ low ^ high ^ Swap(low) ^ Pclmulqdq.V512.CarrylessMultiply(low, polynomial, 0x00);
+        return high ^ Swap(middle) ^ Pclmulqdq.V512.CarrylessMultiply(middle, polynomial, 0x00);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -121,73 +128,146 @@ internal static partial class Gf128
         sum = s.AsByte();
     }
 
+    // Karatsuba: three products a vector, the cross one of the sums of halves. The four lanes are four sums of their own, each
+    // a step of four blocks apart: all groups but the last multiply every lane by the same power (H^16, H^12, H^8, H^4), the
+    // last by the powers in order, and only then the lanes meet. Nothing crosses lanes on the way from group to group.
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     internal static void Absorb512<TOrder>(ref byte p, nuint length, ref byte powers, ref Vector128<byte> sum)
         where TOrder : struct, IBlockOrder
     {
-        Vector512<ulong> s = sum.AsUInt64().ToVector256().ToVector512();
-        Vector512<ulong> low, middle, high, x, h;
+        Vector512<ulong> polynomial = Vector512.Create(0xC200000000000000ul);
+        Vector512<ulong> h0 = Vector512.LoadUnsafe(ref powers).AsUInt64(), h1 = Vector512.LoadUnsafe(ref powers, 64).AsUInt64();
+        Vector512<ulong> h2 = Vector512.LoadUnsafe(ref powers, 128).AsUInt64(), h3 = Vector512.LoadUnsafe(ref powers, 192).AsUInt64();
+        if (length > PowersBytes)
+        {
+            h0 = Avx512F.Shuffle4x128(h0, h0, 0);
+            h1 = Avx512F.Shuffle4x128(h1, h1, 0);
+            h2 = Avx512F.Shuffle4x128(h2, h2, 0);
+            h3 = Avx512F.Shuffle4x128(h3, h3, 0);
+        }
+
+        Vector512<ulong> k0 = Halves(h0), k1 = Halves(h1), k2 = Halves(h2), k3 = Halves(h3);
+        Vector512<ulong> s = sum.AsUInt64().ToVector256().ToVector512(), low = default, cross = default, high = default, x;
+        // The short group: its first one to four blocks stand in the upper lanes, then whole vectors.
         nuint first = length & 255;
         if (first != 0)
         {
-            nuint slot = PowersBytes - first;
-            low = middle = high = default;
-            nuint fours = first & ~(nuint)63;
-            for (nuint i = 0; i < fours; i += 64)
+            nuint odd = ((first - 1) & 63) + 1;
+            x = First<TOrder>(ref p, odd, s);
+            p = ref Unsafe.Add(ref p, odd);
+            if (first > 192)
             {
-                x = LoadFour<TOrder>(ref p, i) ^ s;
-                s = default;
-                h = Vector512.LoadUnsafe(ref powers, slot + i).AsUInt64();
-                low ^= Pclmulqdq.V512.CarrylessMultiply(x, h, 0x00);
-                middle ^= Pclmulqdq.V512.CarrylessMultiply(x, h, 0x01) ^ Pclmulqdq.V512.CarrylessMultiply(x, h, 0x10);
-                high ^= Pclmulqdq.V512.CarrylessMultiply(x, h, 0x11);
+                low = Pclmulqdq.V512.CarrylessMultiply(x, h0, 0x00);
+                cross = Pclmulqdq.V512.CarrylessMultiply(Halves(x), k0, 0x00);
+                high = Pclmulqdq.V512.CarrylessMultiply(x, h0, 0x11);
+                x = LoadFour<TOrder>(ref p, 0);
+                p = ref Unsafe.Add(ref p, 64);
             }
 
-            Vector128<ulong> s1 = s.GetLower().GetLower(), low1 = default, middle1 = default, high1 = default;
-            for (nuint i = fours; i < first; i += 16)
+            if (first > 128)
             {
-                Vector128<ulong> x1 = Load<TOrder>(ref p, i) ^ s1, h1 = Vector128.LoadUnsafe(ref powers, slot + i).AsUInt64();
-                s1 = default;
-                low1 ^= Pclmulqdq.CarrylessMultiply(x1, h1, 0x00);
-                middle1 ^= Pclmulqdq.CarrylessMultiply(x1, h1, 0x01) ^ Pclmulqdq.CarrylessMultiply(x1, h1, 0x10);
-                high1 ^= Pclmulqdq.CarrylessMultiply(x1, h1, 0x11);
+                low ^= Pclmulqdq.V512.CarrylessMultiply(x, h1, 0x00);
+                cross ^= Pclmulqdq.V512.CarrylessMultiply(Halves(x), k1, 0x00);
+                high ^= Pclmulqdq.V512.CarrylessMultiply(x, h1, 0x11);
+                x = LoadFour<TOrder>(ref p, 0);
+                p = ref Unsafe.Add(ref p, 64);
             }
 
-            s = Reduce(Sum(low) ^ low1, Sum(middle) ^ middle1, Sum(high) ^ high1).AsUInt64().ToVector256().ToVector512();
-            p = ref Unsafe.Add(ref p, first);
+            if (first > 64)
+            {
+                low ^= Pclmulqdq.V512.CarrylessMultiply(x, h2, 0x00);
+                cross ^= Pclmulqdq.V512.CarrylessMultiply(Halves(x), k2, 0x00);
+                high ^= Pclmulqdq.V512.CarrylessMultiply(x, h2, 0x11);
+                x = LoadFour<TOrder>(ref p, 0);
+                p = ref Unsafe.Add(ref p, 64);
+            }
+
+            low ^= Pclmulqdq.V512.CarrylessMultiply(x, h3, 0x00);
+            cross ^= Pclmulqdq.V512.CarrylessMultiply(Halves(x), k3, 0x00);
+            high ^= Pclmulqdq.V512.CarrylessMultiply(x, h3, 0x11);
+            s = Reduce(low, cross, high, polynomial);
+            length -= first;
+            if (length == 0)
+            {
+                sum = Sum(s).AsByte();
+                return;
+            }
         }
 
-        ref byte end = ref Unsafe.Add(ref p, length - first);
-        if (Unsafe.IsAddressLessThan(ref p, ref end))
+        if (length > PowersBytes)
         {
-            Vector512<ulong> h0 = Vector512.LoadUnsafe(ref powers).AsUInt64(), h1 = Vector512.LoadUnsafe(ref powers, 64).AsUInt64();
-            Vector512<ulong> h2 = Vector512.LoadUnsafe(ref powers, 128).AsUInt64(), h3 = Vector512.LoadUnsafe(ref powers, 192).AsUInt64();
+            ref byte last = ref Unsafe.Add(ref p, length - PowersBytes);
             do
             {
                 // The three later vectors do not wait for the sum of the group before.
                 x = LoadFour<TOrder>(ref p, 64);
                 low = Pclmulqdq.V512.CarrylessMultiply(x, h1, 0x00);
-                middle = Pclmulqdq.V512.CarrylessMultiply(x, h1, 0x01) ^ Pclmulqdq.V512.CarrylessMultiply(x, h1, 0x10);
+                cross = Pclmulqdq.V512.CarrylessMultiply(Halves(x), k1, 0x00);
                 high = Pclmulqdq.V512.CarrylessMultiply(x, h1, 0x11);
                 x = LoadFour<TOrder>(ref p, 128);
                 low ^= Pclmulqdq.V512.CarrylessMultiply(x, h2, 0x00);
-                middle ^= Pclmulqdq.V512.CarrylessMultiply(x, h2, 0x01) ^ Pclmulqdq.V512.CarrylessMultiply(x, h2, 0x10);
+                cross ^= Pclmulqdq.V512.CarrylessMultiply(Halves(x), k2, 0x00);
                 high ^= Pclmulqdq.V512.CarrylessMultiply(x, h2, 0x11);
                 x = LoadFour<TOrder>(ref p, 192);
                 low ^= Pclmulqdq.V512.CarrylessMultiply(x, h3, 0x00);
-                middle ^= Pclmulqdq.V512.CarrylessMultiply(x, h3, 0x01) ^ Pclmulqdq.V512.CarrylessMultiply(x, h3, 0x10);
+                cross ^= Pclmulqdq.V512.CarrylessMultiply(Halves(x), k3, 0x00);
                 high ^= Pclmulqdq.V512.CarrylessMultiply(x, h3, 0x11);
                 x = LoadFour<TOrder>(ref p, 0) ^ s;
                 low ^= Pclmulqdq.V512.CarrylessMultiply(x, h0, 0x00);
-                middle ^= Pclmulqdq.V512.CarrylessMultiply(x, h0, 0x01) ^ Pclmulqdq.V512.CarrylessMultiply(x, h0, 0x10);
+                cross ^= Pclmulqdq.V512.CarrylessMultiply(Halves(x), k0, 0x00);
                 high ^= Pclmulqdq.V512.CarrylessMultiply(x, h0, 0x11);
-                s = Reduce(Sum(low), Sum(middle), Sum(high)).AsUInt64().ToVector256().ToVector512();
-                p = ref Unsafe.Add(ref p, 256);
+                s = Reduce(low, cross, high, polynomial);
+                p = ref Unsafe.Add(ref p, PowersBytes);
             }
-            while (Unsafe.IsAddressLessThan(ref p, ref end));
+            while (Unsafe.IsAddressLessThan(ref p, ref last));
         }
 
-        sum = s.GetLower().GetLower().AsByte();
+        h0 = Vector512.LoadUnsafe(ref powers).AsUInt64();
+        h1 = Vector512.LoadUnsafe(ref powers, 64).AsUInt64();
+        h2 = Vector512.LoadUnsafe(ref powers, 128).AsUInt64();
+        h3 = Vector512.LoadUnsafe(ref powers, 192).AsUInt64();
+        k0 = Halves(h0);
+        k1 = Halves(h1);
+        k2 = Halves(h2);
+        k3 = Halves(h3);
+        x = LoadFour<TOrder>(ref p, 64);
+        low = Pclmulqdq.V512.CarrylessMultiply(x, h1, 0x00);
+        cross = Pclmulqdq.V512.CarrylessMultiply(Halves(x), k1, 0x00);
+        high = Pclmulqdq.V512.CarrylessMultiply(x, h1, 0x11);
+        x = LoadFour<TOrder>(ref p, 128);
+        low ^= Pclmulqdq.V512.CarrylessMultiply(x, h2, 0x00);
+        cross ^= Pclmulqdq.V512.CarrylessMultiply(Halves(x), k2, 0x00);
+        high ^= Pclmulqdq.V512.CarrylessMultiply(x, h2, 0x11);
+        x = LoadFour<TOrder>(ref p, 192);
+        low ^= Pclmulqdq.V512.CarrylessMultiply(x, h3, 0x00);
+        cross ^= Pclmulqdq.V512.CarrylessMultiply(Halves(x), k3, 0x00);
+        high ^= Pclmulqdq.V512.CarrylessMultiply(x, h3, 0x11);
+        x = LoadFour<TOrder>(ref p, 0) ^ s;
+        low ^= Pclmulqdq.V512.CarrylessMultiply(x, h0, 0x00);
+        cross ^= Pclmulqdq.V512.CarrylessMultiply(Halves(x), k0, 0x00);
+        high ^= Pclmulqdq.V512.CarrylessMultiply(x, h0, 0x11);
+        sum = Sum(Reduce(low, cross, high, polynomial)).AsByte();
+    }
+
+    // The sum of the two halves of each lane, twice.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<ulong> Halves(Vector512<ulong> v) => v ^ Swap(v);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<ulong> Swap(Vector512<ulong> v) => Avx512F.Shuffle(v.AsUInt32(), 0x4E).AsUInt64();
+
+    // One to four blocks in the upper lanes, the sum joined to the first of them.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<ulong> First<TOrder>(ref byte p, nuint bytes, Vector512<ulong> sum)
+        where TOrder : struct, IBlockOrder
+    {
+        if (bytes == 64) return LoadFour<TOrder>(ref p, 0) ^ sum;
+        Vector128<ulong> x = Load<TOrder>(ref p, 0) ^ sum.GetLower().GetLower();
+        if (bytes == 16) return Vector512.Create(Vector256<ulong>.Zero, Vector256.Create(Vector128<ulong>.Zero, x));
+        Vector128<ulong> y = Load<TOrder>(ref p, 16);
+        return bytes == 32
+            ? Vector512.Create(Vector256<ulong>.Zero, Vector256.Create(x, y))
+            : Vector512.Create(Vector256.Create(Vector128<ulong>.Zero, x), Vector256.Create(y, Load<TOrder>(ref p, 32)));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
