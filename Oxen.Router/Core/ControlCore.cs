@@ -15,6 +15,9 @@ internal interface IControlEvents : IPathEvents
     /// <summary>Our clock was compared with a peer's: positive when the peer is ahead.</summary>
     void OnClock(TimeSpan peerAhead, bool corrected);
 
+    /// <summary>A relay's: most of the relays that it met say that its clock is off by this much, more than links tolerate.</summary>
+    void OnOwnClockOff(TimeSpan by);
+
     /// <summary>A request for a plug-in; the answer goes to <see cref="ControlCore.Reply"/>.</summary>
     void OnPluginRequest(LinkRequest request, byte[] message);
 }
@@ -28,8 +31,13 @@ internal sealed class ControlCore : ILinkEvents, IDisposable
     private readonly DataPlane _dataPlane;
     private readonly NetworkClock _clock;
     private readonly IControlEvents _events;
+    private const int MinClockWitnesses = 3;
+
     private readonly bool _correctsClock;
+    private readonly TimeSpan _clockTolerance;
+    private readonly int _otherRelays;
     private readonly List<TimeSpan> _clockSamples = [];
+    private readonly Dictionary<RouterId, TimeSpan> _peerClocks = [];
 
     public ControlCore(ControlOptions options, DataPlane dataPlane, NodeDirectory directory, NetworkClock clock, IControlEvents events, IEntropy entropy)
     {
@@ -37,6 +45,8 @@ internal sealed class ControlCore : ILinkEvents, IDisposable
         _clock = clock;
         _events = events;
         _correctsClock = options.Identity is null;
+        _clockTolerance = options.Links.ClockTolerance;
+        _otherRelays = directory.All.Count - (options.Identity is { } own && directory.TryGet(own.Id, out _) ? 1 : 0);
         Links = new LinkManager(options.Links, options.Identity, directory, clock, dataPlane, this, entropy);
         if (options.Identity is { } identity && options.OnionKeys is { } keys)
         {
@@ -178,6 +188,18 @@ internal sealed class ControlCore : ILinkEvents, IDisposable
         }
 
         _events.OnClock(ahead, corrected: false);
+        if (!_correctsClock && link.Peer == LinkPeer.Relay) JudgeOwnClock(link.PeerKey, ahead);
+    }
+
+    // A relay's clock is its operator's business: we only say that it is wrong. One liar, or one peer that is off itself,
+    // must not be able to; so it takes the median of several, each heard once.
+    private void JudgeOwnClock(RouterId peer, TimeSpan ahead)
+    {
+        _peerClocks[peer] = ahead;
+        if (_peerClocks.Count < Math.Min(MinClockWitnesses, Math.Max(2, _otherRelays))) return;
+        TimeSpan median = _peerClocks.Values.Order().ElementAt(_peerClocks.Count / 2);
+        TimeSpan lower = _peerClocks.Values.Order().ElementAt((_peerClocks.Count - 1) / 2);
+        if (median.Duration() > _clockTolerance && lower.Duration() > _clockTolerance && (median < TimeSpan.Zero) == (lower < TimeSpan.Zero)) _events.OnOwnClockOff(median);
     }
 }
 

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using Oxen.Router.Daemon.Commands;
 using Oxen.Router.Daemon.Demo;
+using Oxen.Router.Daemon.Run;
 using Oxen.Router.Daemon.Terminal;
 
 namespace Oxen.Router.Daemon;
@@ -22,6 +23,6 @@ internal static class Program
         using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
         using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
         var screen = new Screen(Console.Out, Console.Error, !Console.IsOutputRedirected);
-        return await new CommandTree(screen, new CommandBodies { Demo = DemoCommand.RunAsync }).RunAsync(args, stop.Token).ConfigureAwait(false);
+        return await new CommandTree(screen, new CommandBodies { Demo = DemoCommand.RunAsync, Run = RunCommand.RunAsync }).RunAsync(args, stop.Token).ConfigureAwait(false);
     }
 }

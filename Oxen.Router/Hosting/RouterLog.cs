@@ -24,13 +24,25 @@ internal static partial class RouterLog
     [LoggerMessage(1004, LogLevel.Error, "a driver failed and is started again in {Milliseconds} ms")]
     public static partial void DriverFailed(ILogger log, int milliseconds, Exception cause);
 
+    [LoggerMessage(1005, LogLevel.Warning, "the clock was off by {Seconds} s from the network's: corrected inside this program alone; set it right (for example with chrony)")]
+    public static partial void ClockCorrected(ILogger log, double seconds);
+
+    [LoggerMessage(1006, LogLevel.Information, "{Routers} routers on the contact list, valid until {Until}; {Refused} contacts on it were refused")]
+    public static partial void ListRead(ILogger log, int routers, string until, int refused);
+
+    [LoggerMessage(1007, LogLevel.Error, "{Thread} failed: {Text}")]
+    public static partial void Fault(ILogger log, string thread, string text, Exception? cause);
+
+    [LoggerMessage(1008, LogLevel.Information, "listening on UDP {Address} with {Shards} threads")]
+    public static partial void Listening(ILogger log, string address, int shards);
+
     [LoggerMessage(1100, LogLevel.Debug, "a link to {Peer} is up")]
     public static partial void LinkUp(ILogger log, Redacted<string> peer);
 
     [LoggerMessage(1101, LogLevel.Debug, "a link to {Peer} is down: {Reason}")]
     public static partial void LinkDown(ILogger log, Redacted<string> peer, string reason);
 
-    [LoggerMessage(1102, LogLevel.Warning, "a router showed another key than its contact pins; the link was refused")]
+    [LoggerMessage(1102, LogLevel.Warning, "OXN5001: a router showed another key than its contact pins; the link was refused. Somebody may stand in between, or the contact list is old")]
     public static partial void WrongPeerKey(ILogger log);
 
     [LoggerMessage(1200, LogLevel.Debug, "a path of {Hops} hops stands after {Milliseconds} ms")]
@@ -38,6 +50,12 @@ internal static partial class RouterLog
 
     [LoggerMessage(1201, LogLevel.Debug, "a path failed: {Reason}")]
     public static partial void PathFailed(ILogger log, string reason);
+
+    [LoggerMessage(1202, LogLevel.Warning, "OXN5003: there is no path: {Reason}. Trying on")]
+    public static partial void NoPath(ILogger log, string reason);
+
+    [LoggerMessage(1203, LogLevel.Information, "the first path stands; traffic can flow")]
+    public static partial void FirstPath(ILogger log);
 
     [LoggerMessage(1300, LogLevel.Information, "{Door} proxy is listening on {Address}")]
     public static partial void DoorOpen(ILogger log, string door, string address);

@@ -30,8 +30,9 @@ internal sealed class RouterNode : IControlEvents, IAsyncDisposable
     private readonly ExitHost? _exit;
     private readonly RequestStreamHandler? _requests;
     private readonly TlsIdentity? _exitIdentity;
+    private readonly IEntropy _controlEntropy;
     private readonly CancellationTokenSource _stop = new();
-    private bool _stopped;
+    private bool _started, _stopped;
 
     /// <summary>Opens the sockets; nothing runs until <see cref="Start"/>.</summary>
     /// <exception cref="IOException">The address is taken, not ours, or forbidden.</exception>
@@ -46,8 +47,9 @@ internal sealed class RouterNode : IControlEvents, IAsyncDisposable
         LocalAddress = sockets[0].LocalAddress;
         IUdpSender controlSender = sockets[0].OpenSender();
 
-        _shards = [.. Enumerable.Range(0, options.Shards).Select(i => new ShardCore(options.Shard with { Shard = i, ShardCount = options.Shards }, NetworkClock, options.Entropy))];
-        var dataPlane = new DataPlane(_shards, options.Shard, options.Entropy);
+        _controlEntropy = options.Entropy();
+        _shards = [.. Enumerable.Range(0, options.Shards).Select(i => new ShardCore(options.Shard with { Shard = i, ShardCount = options.Shards }, NetworkClock, options.Entropy()))];
+        var dataPlane = new DataPlane(_shards, options.Shard, _controlEntropy);
         _control = new ControlLoop($"{options.Name} control", Clock, _shards, dataPlane, controlSender, WakeShard, OnFault);
         _sessions = new SessionLoop($"{options.Name} sessions", Clock, _shards, WakeShard, OnFault);
         _drivers = [.. sockets.Select((socket, i) => new UdpDriver<ShardHost>(
@@ -60,14 +62,14 @@ internal sealed class RouterNode : IControlEvents, IAsyncDisposable
         DataPlane = dataPlane;
         if (options.Client is not null)
         {
-            _sessions.Client = new ClientSessions(PathTransport, _sessions.Outlets, _sessions, options.Entropy, _sessions.Drops);
+            _sessions.Client = new ClientSessions(PathTransport, _sessions.Outlets, _sessions, options.Entropy(), _sessions.Drops);
             Client = new ClientService(this, _sessions, _control);
         }
         else
         {
             _requests = new RequestStreamHandler(RequestDispatcher.Create(options.Plugins, new RouterServices(options.Time)), options.Time);
             _exitIdentity = TlsIdentity.FromSeed(options.Identity!.Seed);
-            _sessions.Exit = new ExitSessions(_exitIdentity, PathTransport, _sessions.Outlets, _sessions, options.Entropy, _sessions.Drops);
+            _sessions.Exit = new ExitSessions(_exitIdentity, PathTransport, _sessions.Outlets, _sessions, options.Entropy(), _sessions.Drops);
             _exit = new ExitHost(options, _sessions, _requests, _stop.Token);
         }
     }
@@ -111,6 +113,7 @@ internal sealed class RouterNode : IControlEvents, IAsyncDisposable
     /// <param name="directory">Who is a relay; an address that the system chose can be published before.</param>
     public void Start(NodeDirectory directory)
     {
+        _started = true;
         _control.Core = new ControlCore(
             new ControlOptions
             {
@@ -125,7 +128,7 @@ internal sealed class RouterNode : IControlEvents, IAsyncDisposable
             directory,
             NetworkClock,
             this,
-            _options.Entropy);
+            _controlEntropy);
         foreach (UdpDriver<ShardHost> driver in _drivers) driver.Start();
         _sessions.Start();
         _control.Start();
@@ -155,6 +158,21 @@ internal sealed class RouterNode : IControlEvents, IAsyncDisposable
         };
     }
 
+    /// <summary>
+    /// Takes no new paths, and waits until the old ones (a relay) or the open streams (a client) have ended or the time is over.
+    /// </summary>
+    public async Task DrainAsync(TimeSpan patience, CancellationToken cancel)
+    {
+        long begin = _options.Time.GetTimestamp();
+        _control.Post(_ => _control.Core.Relay?.Drain());
+        while (_options.Time.GetElapsedTime(begin) < patience)
+        {
+            bool idle = Client is null ? DataPlane.PathCount == 0 : await _sessions.InvokeAsync(_ => _sessions.OpenStreams == 0).ConfigureAwait(false);
+            if (idle) return;
+            await Task.Delay(TimeSpan.FromMilliseconds(20), _options.Time, cancel).ConfigureAwait(false);
+        }
+    }
+
     /// <summary>Tells the peers, lets what is under way end as far as it does in time, stops the threads.</summary>
     public async Task StopAsync(TimeSpan patience)
     {
@@ -162,7 +180,7 @@ internal sealed class RouterNode : IControlEvents, IAsyncDisposable
         _stopped = true;
         try
         {
-            await _control.StopCoreAsync().WaitAsync(patience).ConfigureAwait(false);
+            if (_started) await _control.StopCoreAsync().WaitAsync(patience).ConfigureAwait(false);
         }
         catch (TimeoutException)
         {
@@ -216,7 +234,9 @@ internal sealed class RouterNode : IControlEvents, IAsyncDisposable
 
     void IControlEvents.OnLinkUp(Link link) => Notice(RouterNoticeKind.LinkUp, "a link is up");
 
-    void IControlEvents.OnLinkDown(Link link) => Notice(RouterNoticeKind.LinkDown, link.CloseReason);
+    void IControlEvents.OnLinkDown(Link link) => Notice(link.ShowedWrongKey ? RouterNoticeKind.WrongPeerKey : RouterNoticeKind.LinkDown, link.CloseReason);
+
+    void IControlEvents.OnOwnClockOff(TimeSpan by) => Notice(RouterNoticeKind.OwnClockOff, $"most relays say that this machine's clock is off by {by.TotalSeconds:F1} s", by);
 
     void IControlEvents.OnClock(TimeSpan peerAhead, bool corrected)
     {

@@ -48,7 +48,8 @@ internal sealed class RouterNodeOptions
 
     public TimeProvider Time { get; init; } = TimeProvider.System;
 
-    public IEntropy Entropy { get; init; } = new SystemEntropy();
+    /// <summary>Called once for each thread of the router: a source of random bytes serves one thread.</summary>
+    public Func<IEntropy> Entropy { get; init; } = static () => new SystemEntropy();
 
     /// <summary>Hears what an operator should know. Any thread.</summary>
     public Action<RouterNotice>? OnNotice { get; init; }
@@ -65,6 +66,10 @@ internal enum RouterNoticeKind
     SessionLost,
     ClockCorrected,
     ClockOff,
+
+    /// <summary>A relay's own clock, by the word of most relays that it met.</summary>
+    OwnClockOff,
+    WrongPeerKey,
     Fault,
 }
 

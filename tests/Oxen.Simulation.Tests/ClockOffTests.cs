@@ -33,4 +33,17 @@ public sealed class ClockOffTests
         world.Check(a.Story.Any(s => s.What.Contains("clocks differ", StringComparison.Ordinal)), "in words at the dialler");
         world.Check(b.Story.Any(s => s.What.Contains("clock off", StringComparison.Ordinal)), "and at the one that is off");
     }
+
+    [Fact]
+    public void A_relay_knows_that_its_own_clock_is_off_when_most_others_say_so_and_one_that_is_off_misleads_nobody()
+    {
+        using var world = new SimWorld(SimWorld.SeedOr(702), relays: 4, exits: 1, adjust: (i, o) => i == 1 ? o with { ClockSkew = TimeSpan.FromSeconds(10) } : o);
+        SimRouter wrong = world.Routers[1];
+        SimRouter[] right = [.. world.Routers.Where(r => r != wrong)];
+        foreach (SimRouter router in right) router.Post(now => router.Control.Links.Dial(wrong.Id, now));
+        foreach (SimRouter router in right[1..]) router.Post(now => router.Control.Links.Dial(right[0].Id, now));
+        world.Until(() => wrong.Story.Any(s => s.What.StartsWith("own clock off by -", StringComparison.Ordinal)), 5, "the one that is ahead hears that it is");
+        world.Run(5);
+        foreach (SimRouter router in right) world.Check(!router.Story.Any(s => s.What.StartsWith("own clock off", StringComparison.Ordinal)), "the others trust their own");
+    }
 }

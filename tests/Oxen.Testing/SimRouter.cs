@@ -406,6 +406,8 @@ internal sealed class SimRouter : ISimNode, IControlEvents, IClientSessionEvents
         else if (peerAhead.Duration() > TimeSpan.FromSeconds(2)) Story.Add((_network.Now, $"clock off by {peerAhead.TotalSeconds:F2} s"));
     }
 
+    void IControlEvents.OnOwnClockOff(TimeSpan by) => Story.Add((_network.Now, $"own clock off by {by.TotalSeconds:F2} s"));
+
     void IControlEvents.OnPluginRequest(LinkRequest request, byte[] message) => Control.Reply(request, message);
 
     // ---- sessions say ----

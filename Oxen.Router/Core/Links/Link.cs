@@ -52,6 +52,9 @@ internal sealed class Link
     /// <summary>Why it is closed, in words for our own operator.</summary>
     public string CloseReason { get; set; } = "";
 
+    /// <summary>It was closed because the relay showed another key than its contact pins.</summary>
+    public bool ShowedWrongKey { get; set; }
+
     /// <summary>Shards of the peer; a path direction there belongs to one of them.</summary>
     public int PeerShards => Current?.PeerShards ?? 0;
 

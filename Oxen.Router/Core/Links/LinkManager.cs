@@ -246,8 +246,13 @@ internal sealed partial class LinkManager : IDisposable
 
     private void OnConnectionClosed(LinkConnection connection, Instant now)
     {
+        if (connection.Link is { } link && IsWrongKey(connection.Quic.Stats)) link.ShowedWrongKey = true;
         Abandon(connection, LinkError.None, WhyClosed(connection.Quic), now);
     }
+
+    // Our TLS gives this alert for nothing but a key that is not the pinned one.
+    private static bool IsWrongKey(in QuicStats stats) =>
+        stats.CloseReason == QuicCloseReason.LocalError && stats.CloseError == QuicError.CryptoBase + TlsAlert.CertificateUnknown;
 
     private static string WhyClosed(QuicConnection quic)
     {
@@ -255,6 +260,7 @@ internal sealed partial class LinkManager : IDisposable
         return stats.CloseReason switch
         {
             QuicCloseReason.Peer => LinkError.TextOf(stats.CloseError),
+            _ when IsWrongKey(stats) => "the router showed another key than its contact pins",
             _ => $"{stats.CloseReason} (QUIC error 0x{stats.CloseError:x})",
         };
     }

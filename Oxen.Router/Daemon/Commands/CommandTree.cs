@@ -55,7 +55,11 @@ internal sealed class CommandTree(Screen screen, CommandBodies bodies)
         foreach (Option option in root.Options.OfType<VersionOption>().ToArray()) root.Options.Remove(option);
         if (bodies.Demo is not null) root.Add(Demo(bodies.Demo));
         if (bodies.Run is not null) root.Add(Run(bodies.Run));
+        root.Add(new StatusVerb(screen).Build());
         root.Add(KeyGen());
+        var contacts = new ContactVerbs(screen);
+        root.Add(contacts.Contact());
+        root.Add(contacts.Contacts());
         var config = new Command("config", "Work with configuration files.") { ConfigCheck() };
         root.Add(config);
         root.Add(ShowVersion());
@@ -111,27 +115,33 @@ internal sealed class CommandTree(Screen screen, CommandBodies bodies)
 
     private Command KeyGen()
     {
-        var to = new Option<string>("--out") { Description = "Directory for the key file; made if it is missing.", HelpName = "DIR", Required = true };
-        var role = new Option<string>("--role") { Description = "What the key is for: relay or client.", HelpName = "ROLE", DefaultValueFactory = _ => "relay" };
-        role.AcceptOnlyFromAmong("relay", "client");
+        var to = new Option<string>("--out") { Description = "Directory for the key files; made if it is missing.", HelpName = "DIR", Required = true };
+        var role = new Option<string>("--role") { Description = "What the keys are for: relay (identity.key and onion.key) or list (list.key, which signs contact lists).", HelpName = "ROLE", DefaultValueFactory = _ => IdentityFile.RelayRole };
+        role.AcceptOnlyFromAmong(IdentityFile.RelayRole, IdentityFile.ListRole);
         var json = Json();
-        var command = new Command("keygen", "Make a new identity key. Never overwrites one.") { to, role, json };
+        var command = new Command("keygen", "Make new keys. Never overwrites one.") { to, role, json };
         command.SetAction(parsed =>
         {
             string kind = parsed.GetRequiredValue(role);
-            (string path, Core.Directory.RouterId id) = IdentityFile.Create(parsed.GetRequiredValue(to), kind);
+            string directory = parsed.GetRequiredValue(to);
+            string? onion = kind == IdentityFile.RelayRole ? System.IO.Path.Combine(directory, OnionKeyFile.Name) : null;
+            if (File.Exists(onion)) throw SecretFile.Exists(onion);
+            (string path, Core.Directory.RouterId id) = IdentityFile.Create(directory, kind);
+            if (onion is not null) OnionKeyFile.Create(directory);
+            string idName = onion is null ? "list_key" : "router_id";
             if (parsed.GetValue(json))
             {
                 screen.Json(w =>
                 {
                     w.WriteString("role", kind);
-                    w.WriteString("router_id", id.ToString());
+                    w.WriteString(idName, id.ToString());
                     w.WriteString("file", path);
+                    if (onion is not null) w.WriteString("onion_file", onion);
                 });
             }
             else
             {
-                screen.Facts("new key", [("role", kind), ("router id", id.ToString()), ("file", path)]);
+                screen.Facts("new keys", [("role", kind), (idName.Replace('_', ' '), id.ToString()), ("file", path), .. onion is null ? [] : new (string, string)[] { ("onion file", onion) }]);
             }
 
             return ExitCode.Ok;
@@ -189,12 +199,14 @@ internal sealed class CommandTree(Screen screen, CommandBodies bodies)
     private Command Run(Func<RunOptions, Screen, CancellationToken, Task<int>> body)
     {
         var file = new Option<string>("--config") { Description = "The TOML file; oxen.example.toml explains each setting.", HelpName = "FILE", Required = true };
-        var command = new Command("run", "Run a relay, an exit or a client, as the configuration says.") { file };
+        var stdin = new Option<bool>("--stdin") { Description = "Stop when standard input ends: for programs that start this one." };
+        var json = new Option<bool>("--json") { Description = "Print one JSON object a line for each event: ready, stopping, stopped." };
+        var command = new Command("run", "Run a relay, an exit or a client, as the configuration says.") { file, stdin, json };
         command.SetAction((parsed, cancel) =>
         {
             string path = parsed.GetRequiredValue(file);
             RouterConfig? config = ConfigReader.ReadFile(path, out IReadOnlyList<ConfigDiagnostic> diagnostics);
-            if (config is not null) return body(new RunOptions(config, path), screen, cancel);
+            if (config is not null) return body(new RunOptions(config, path) { EndsWithInput = parsed.GetValue(stdin), Json = parsed.GetValue(json) }, screen, cancel);
             foreach (ConfigDiagnostic d in diagnostics) screen.ErrorOutput.WriteLine(d);
             return Task.FromResult(ExitCode.Usage);
         });
@@ -247,7 +259,7 @@ internal sealed class CommandTree(Screen screen, CommandBodies bodies)
         return wrong is null ? options : throw new UserException(ExitCode.Usage, "OXN2001", wrong, "`oxen demo --help` shows what it takes.");
     }
 
-    private static Option<bool> Json() => new("--json") { Description = "Print one JSON object." };
+    internal static Option<bool> Json() => new("--json") { Description = "Print one JSON object." };
 
     private static Option<int> Number(string name, string description, int otherwise, int least, int most)
     {

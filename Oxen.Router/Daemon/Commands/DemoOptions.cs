@@ -34,4 +34,10 @@ internal sealed record DemoOptions
 }
 
 /// <summary>What `oxen run` was asked for.</summary>
-internal sealed record RunOptions(Configuration.RouterConfig Config, string ConfigFile);
+internal sealed record RunOptions(Configuration.RouterConfig Config, string ConfigFile)
+{
+    /// <summary>The end of standard input is the end of the run.</summary>
+    public bool EndsWithInput { get; init; }
+
+    public bool Json { get; init; }
+}

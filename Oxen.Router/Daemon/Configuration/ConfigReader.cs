@@ -18,6 +18,7 @@ internal sealed class ConfigReader
     public const int MaxFileBytes = 256 * 1024;
     private const int MaxNesting = 32;
     private const int MaxDiagnostics = 100;
+    private const int MaxSocketPathBytes = 107; // unix(7)
 
     private readonly string _file;
     private readonly List<ConfigDiagnostic> _diagnostics = [];
@@ -115,7 +116,8 @@ internal sealed class ConfigReader
     {
         ConfigSection router = _sections["router"], relay = _sections["relay"], client = _sections["client"], exit = _sections["exit"], log = _sections["log"];
         RouterRoles roles = Roles(router);
-        string identity = Path(router, "identity", required: true);
+        bool relays = roles != RouterRoles.Client;
+        string identity = Path(router, "identity", required: relays);
         string contacts = Path(router, "contacts", required: true);
         RouterId contactsKey = Id(router, "contacts_key", required: true) ?? default;
         IPEndPoint listen = EndPoint(router, "listen", new IPEndPoint(IPAddress.Any, 1090))!;
@@ -123,6 +125,12 @@ internal sealed class ConfigReader
         if (shown is not null && (shown.Port == 0 || IPAddress.Any.Equals(shown.Address) || IPAddress.IPv6Any.Equals(shown.Address)))
         {
             Report(router.Values["address"].Value!.Span, ConfigDiagnostic.WrongValue, $"`address` is what others reach this router by, found {shown}", "Write its own address and port.");
+        }
+
+        IPEndPoint reached = shown ?? listen;
+        if (roles.HasFlag(RouterRoles.Relay) && shown is null && (reached.Port == 0 || IPAddress.Any.Equals(reached.Address) || IPAddress.IPv6Any.Equals(reached.Address)))
+        {
+            Report(router.Values["roles"].Value!.Span, ConfigDiagnostic.Contradiction, $"others must know where to reach a relay, and `listen` is {listen}", "Set `address` to its own address and port, or `listen` on that.");
         }
 
         if (roles.HasFlag(RouterRoles.Exit) && !roles.HasFlag(RouterRoles.Relay))
@@ -136,12 +144,16 @@ internal sealed class ConfigReader
             Listen = listen,
             PublicAddress = shown,
             IdentityFile = identity,
+            OnionKeyFile = Path(router, "onion_key", required: false) is { Length: > 0 } onion ? onion : Beside(identity, Keys.OnionKeyFile.Name),
+            Network = Network(router),
             ContactsFile = contacts,
             ContactsKey = contactsKey,
-            Shards = (int)Integer(router, "shards", 0, 0, 64),
+            Shards = (int)Integer(router, "shards", 0, 0, 16),
+            StatusSocket = StatusSocket(router),
             Relay = new RelayConfig
             {
-                RateBitsPerSecond = Rate(relay, "rate", 0),
+                Operator = Label(relay, "operator", RouterContact.MaxOperatorBytes, "-._"),
+                Region = Label(relay, "region", RouterContact.MaxRegionBytes, "-"),
                 ReplayFilterBytes = Size(relay, "replay_filter", 128L << 20, 1L << 20, 4L << 30),
             },
             Client = new ClientConfig
@@ -264,13 +276,35 @@ internal sealed class ConfigReader
         return otherwise;
     }
 
-    private long Rate(ConfigSection section, string key, long otherwise)
+    // The contact format's labels (docs/protocol/directory.md#contact).
+    private string Label(ConfigSection section, string key, int most, string marks)
     {
-        if (!section.Values.TryGetValue(key, out KeyValueSyntax? item) || !TryString(item, key, Units.RateForm, out string text)) return otherwise;
-        if (Units.TryRate(text, out long rate)) return rate;
-        Report(item.Value!.Span, ConfigDiagnostic.WrongValue, $"expected {Units.RateForm}, found \"{Shorten(text)}\"", "");
-        return otherwise;
+        string form = $"up to {most} of a-z, 0-9{string.Concat(marks.Select(m => $", {m}"))}";
+        if (!section.Values.TryGetValue(key, out KeyValueSyntax? item) || !TryString(item, key, form, out string text)) return "";
+        if (text.Length <= most && text.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || marks.Contains(c, StringComparison.Ordinal))) return text;
+        Report(item.Value!.Span, ConfigDiagnostic.WrongValue, $"`{key}` expects {form}, found \"{Shorten(text)}\"", "");
+        return "";
     }
+
+    private string Network(ConfigSection section)
+    {
+        const string Form = "a network's name of 1 to 32 visible ASCII characters";
+        if (!section.Values.TryGetValue("network", out KeyValueSyntax? item) || !TryString(item, "network", Form, out string text)) return "oxen";
+        if (Contacts.ContactWords.TryNetworkId(text, out _)) return text;
+        Report(item.Value!.Span, ConfigDiagnostic.WrongValue, $"`network` expects {Form}, found \"{Shorten(text)}\"", "Whoever signs the contact list tells the name.");
+        return "oxen";
+    }
+
+    private string? StatusSocket(ConfigSection section)
+    {
+        if (section.Values.TryGetValue("status", out KeyValueSyntax? item) && item.Value is StringValueSyntax { Value: "off" }) return null;
+        string path = Path(section, "status", required: false) is { Length: > 0 } given ? given : Beside(System.IO.Path.GetFullPath(_file), "oxen.sock");
+        if (System.Text.Encoding.UTF8.GetByteCount(path) <= MaxSocketPathBytes) return path;
+        Report(item?.Value?.Span ?? section.Span ?? new SourceSpan(_file, default, default), ConfigDiagnostic.WrongValue, $"the path of the status socket is longer than {MaxSocketPathBytes} bytes: {Shorten(path)}", "Set `status` to a shorter path, or \"off\".");
+        return null;
+    }
+
+    private static string Beside(string path, string name) => path.Length == 0 ? "" : System.IO.Path.Combine(System.IO.Path.GetDirectoryName(path) ?? "/", name);
 
     private long Size(ConfigSection section, string key, long otherwise, long least, long most)
     {

@@ -7,8 +7,8 @@ internal static class ConfigSchema
 {
     public static readonly IReadOnlyDictionary<string, IReadOnlyList<string>> Sections = new Dictionary<string, IReadOnlyList<string>>(StringComparer.Ordinal)
     {
-        ["router"] = ["roles", "listen", "address", "identity", "contacts", "contacts_key", "shards"],
-        ["relay"] = ["rate", "replay_filter"],
+        ["router"] = ["roles", "listen", "address", "identity", "onion_key", "network", "contacts", "contacts_key", "shards", "status"],
+        ["relay"] = ["operator", "region", "replay_filter"],
         ["client"] = ["socks", "http", "hops", "exit", "spares", "users"],
         ["exit"] = ["rules", "except", "connect_time", "udp_idle"],
         ["log"] = ["level", "format"],

@@ -23,7 +23,15 @@ internal sealed record RouterConfig
     /// <summary>What others are told; the listen address if it is a real one.</summary>
     public IPEndPoint? PublicAddress { get; init; }
 
+    /// <summary>Where a relay is reached: its address for others, or the one that it listens on.</summary>
+    public IPEndPoint ReachedAt => PublicAddress ?? Listen;
+
+    /// <summary>Empty for a client, which has no lasting identity.</summary>
     public required string IdentityFile { get; init; }
+
+    public string OnionKeyFile { get; init; } = "";
+
+    public string Network { get; init; } = "oxen";
 
     public required string ContactsFile { get; init; }
 
@@ -31,6 +39,9 @@ internal sealed record RouterConfig
 
     /// <summary>0: one for each core.</summary>
     public int Shards { get; init; }
+
+    /// <summary>The Unix socket of `oxen status`; null: none.</summary>
+    public string? StatusSocket { get; init; }
 
     public RelayConfig Relay { get; init; } = new();
 
@@ -43,8 +54,10 @@ internal sealed record RouterConfig
 
 internal sealed record RelayConfig
 {
-    /// <summary>0: as fast as it goes.</summary>
-    public long RateBitsPerSecond { get; init; }
+    /// <summary>Who runs the relay, as its contact says; empty: does not say.</summary>
+    public string Operator { get; init; } = "";
+
+    public string Region { get; init; } = "";
 
     public long ReplayFilterBytes { get; init; } = 128L << 20;
 }

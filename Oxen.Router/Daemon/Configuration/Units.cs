@@ -2,18 +2,14 @@ using System.Globalization;
 
 namespace Oxen.Router.Daemon.Configuration;
 
-/// <summary>Numbers with their units, as people write them: `100 Mbit`, `5 s`, `128 MiB`. A number without a unit is refused.</summary>
+/// <summary>Numbers with their units, as people write them: `5 s`, `128 MiB`. A number without a unit is refused.</summary>
 internal static class Units
 {
-    private static readonly (string Unit, double Factor)[] Rates = [("bit", 1), ("kbit", 1e3), ("Mbit", 1e6), ("Gbit", 1e9)];
     private static readonly (string Unit, double Factor)[] Times = [("ms", 1e-3), ("s", 1), ("min", 60), ("h", 3600)];
     private static readonly (string Unit, double Factor)[] Sizes = [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
 
-    public const string RateForm = "a rate such as \"100 Mbit\" (bit, kbit, Mbit, Gbit, each a second)";
     public const string TimeForm = "a time such as \"5 s\" (ms, s, min, h)";
     public const string SizeForm = "a size such as \"128 MiB\" (B, KiB, MiB, GiB)";
-
-    public static bool TryRate(string text, out long bitsPerSecond) => TryWhole(text, Rates, 1e13, out bitsPerSecond);
 
     public static bool TrySize(string text, out long bytes) => TryWhole(text, Sizes, 1L << 50, out bytes);
 

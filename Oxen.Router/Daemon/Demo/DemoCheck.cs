@@ -5,6 +5,7 @@ using System.Net.Sockets;
 using System.Security.Cryptography;
 using Oxen.Router.Core.Packets;
 using Oxen.Router.Daemon.Commands;
+using Oxen.Router.Daemon.Doors;
 using Oxen.Router.Daemon.Terminal;
 using Oxen.Router.Hosting;
 
@@ -27,18 +28,19 @@ internal sealed class DemoCheck(DemoOptions options, DemoNetwork network, DemoTa
 
     public async Task<int> RunAsync(Screen screen, CancellationToken cancel)
     {
-        long allocatedBefore = Allocated(), packetsBefore = Packets();
+        (long allocatedBefore, long packetsBefore) = await FiguresAsync().ConfigureAwait(false);
         (bool downOk, double downRate) = await DownloadAsync(cancel).ConfigureAwait(false);
         (bool upOk, double upRate) = await UploadAsync(cancel).ConfigureAwait(false);
-        long packets = Packets() - packetsBefore;
-        double perPacket = packets == 0 ? 0 : (double)(Allocated() - allocatedBefore) / packets;
+        (long allocated, long packets) = await FiguresAsync().ConfigureAwait(false);
+        packets -= packetsBefore;
+        double perPacket = packets == 0 ? 0 : (double)(allocated - allocatedBefore) / packets;
         bool v6Ok = await FetchIPv6Async(cancel).ConfigureAwait(false);
         bool udpOk = await EchoUdpAsync(cancel).ConfigureAwait(false);
         ClientView view = await network.Client.Client!.ReadViewAsync(probeHops: true).ConfigureAwait(false);
         double? repair = null;
         bool repairOk = true;
         if (options.Spares > 0) (repairOk, repair) = await RepairAsync(cancel).ConfigureAwait(false);
-        SortedDictionary<string, long> drops = DemoCommand.Drops(network, doorDrops);
+        SortedDictionary<string, long> drops = await DemoCommand.DropsAsync(network, doorDrops).ConfigureAwait(false);
         double[] builds = journal.BuildMilliseconds;
         bool ok = downOk && upOk && v6Ok && udpOk && repairOk;
 
@@ -190,7 +192,7 @@ internal sealed class DemoCheck(DemoOptions options, DemoNetwork network, DemoTa
         }
 
         string victimId = path.Hops[path.Hops.Count / 2 - 1];
-        RouterNode victim = network.Find(victimId)!;
+        IDemoRouter victim = network.Find(victimId)!;
         byte[] expected = await DemoTargets.DigestAsync(2 * TransferBytes).ConfigureAwait(false);
         (byte[] digest, _, double silence, string? error) = await FetchAsync(2 * TransferBytes, victim.Kill, cancel).ConfigureAwait(false);
         bool ok = error is null && digest.AsSpan().SequenceEqual(expected);
@@ -245,9 +247,12 @@ internal sealed class DemoCheck(DemoOptions options, DemoNetwork network, DemoTa
 
     // ---- figures ----
 
-    private long Packets() => network.Relays.Sum(r => r.ReadFigures().DatagramsReceived);
-
-    private long Allocated() => network.Relays.Sum(r => r.ReadFigures().DriverBytesAllocated);
+    /// <summary>Of the routers that carried: bytes allocated by their driver threads, and packets.</summary>
+    private async Task<(long Allocated, long Packets)> FiguresAsync()
+    {
+        RouterFigures[] figures = await network.ReadFiguresAsync().ConfigureAwait(false);
+        return (figures.Sum(f => f.DriverBytesAllocated), figures.Sum(f => f.DatagramsReceived));
+    }
 
     private void Add(string name, bool ok, string words) => _steps.Add(new Step(name, ok, words));
 

@@ -6,6 +6,8 @@ using Oxen.Router.Core;
 using Oxen.Router.Core.Packets;
 using Oxen.Router.Core.Paths;
 using Oxen.Router.Daemon.Commands;
+using Oxen.Router.Daemon.Doors;
+using Oxen.Router.Daemon.Status;
 using Oxen.Router.Daemon.Terminal;
 using Oxen.Router.Exit;
 using Oxen.Router.Hosting;
@@ -22,16 +24,27 @@ internal static class DemoCommand
     public static async Task<int> RunAsync(DemoOptions options, Screen screen, CancellationToken cancel)
     {
         var journal = new DemoJournal();
-        IEntropy entropy = options.Seed is { } seed ? new SeedEntropy(seed) : new SystemEntropy();
+        IEntropy? seeded = options.Seed is { } seed ? new SeedEntropy(seed) : null;
         var drops = new SharedDropCounters();
         await using DemoTargets targets = await DemoTargets.StartAsync(cancel).ConfigureAwait(false);
         var paths = new ClientPathOptions { Hops = options.Hops, Spares = options.Spares };
-        await using DemoNetwork network = DemoNetwork.Start(options.Relays, options.Exits, paths, Exceptions(targets), entropy, journal.Add);
+        var wanted = new DemoNetworkOptions
+        {
+            Relays = options.Relays,
+            Exits = options.Exits,
+            Paths = paths,
+            Exceptions = Exceptions(targets),
+            Entropy = seeded is null ? static () => new SystemEntropy() : () => seeded,
+            OnNotice = journal.Add,
+            Processes = options.Processes,
+        };
+        await using DemoNetwork network = await DemoNetwork.StartAsync(wanted, cancel).ConfigureAwait(false);
         ClientService client = network.Client.Client!;
+        await using StatusSocket? status = network.Files is { } files ? StatusSocket.Open(files.StatusSocket, () => ReportAsync(network)) : null;
         await using ProxyDoors doors = await ProxyDoors.OpenAsync(client, options.Socks, options.Http, new Dictionary<string, string>(), drops, cancel).ConfigureAwait(false);
         await WaitReadyAsync(client, cancel).ConfigureAwait(false);
         double firstByte = await FirstByteAsync(doors, targets, cancel).ConfigureAwait(false);
-        if (options.EndpointsFile is { } file) await WriteEndpointsAsync(file, doors, targets, cancel).ConfigureAwait(false);
+        if (options.EndpointsFile is { } file) await WriteEndpointsAsync(file, network, doors, targets, cancel).ConfigureAwait(false);
 
         if (options.Check)
         {
@@ -39,7 +52,7 @@ internal static class DemoCommand
             return await check.RunAsync(screen, cancel).ConfigureAwait(false);
         }
 
-        if (options.Json) WriteJson(screen, doors, targets, firstByte);
+        if (options.Json) WriteJson(screen, network, doors, targets, firstByte);
         else Introduce(screen, options, doors, targets, firstByte);
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         if (options.Duration is { } duration) limit.CancelAfter(duration);
@@ -93,7 +106,7 @@ internal static class DemoCommand
         Timeout = TimeSpan.FromMinutes(2),
     };
 
-    private static async Task WriteEndpointsAsync(string file, ProxyDoors doors, DemoTargets targets, CancellationToken cancel)
+    private static async Task WriteEndpointsAsync(string file, DemoNetwork network, ProxyDoors doors, DemoTargets targets, CancellationToken cancel)
     {
         string temporary = file + ".new";
         try
@@ -102,7 +115,7 @@ internal static class DemoCommand
             await using (var json = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true }))
             {
                 json.WriteStartObject();
-                WriteEndpoints(json, doors, targets);
+                WriteEndpoints(json, network, doors, targets);
                 json.WriteEndObject();
             }
 
@@ -117,18 +130,33 @@ internal static class DemoCommand
         cancel.ThrowIfCancellationRequested();
     }
 
-    private static void WriteEndpoints(Utf8JsonWriter json, ProxyDoors doors, DemoTargets targets)
+    private static void WriteEndpoints(Utf8JsonWriter json, DemoNetwork network, ProxyDoors doors, DemoTargets targets)
     {
         json.WriteString("socks", doors.Socks!.ToString());
         json.WriteString("http", doors.Http!.ToString());
         json.WriteString("web_target", targets.Url);
         if (targets.HasIPv6) json.WriteString("web_target_ipv6", targets.UrlIPv6);
         json.WriteString("udp_echo", $"127.0.0.1:{targets.UdpPort}");
+        if (network.Files is not { } files) return;
+        json.WriteString("status", files.StatusSocket);
+        json.WriteStartArray("routers");
+        foreach (ProcessRouter router in network.Routers.OfType<ProcessRouter>())
+        {
+            json.WriteStartObject();
+            json.WriteString("name", router.Name);
+            json.WriteString("router_id", network.Names.First(n => n.Value == router.Name).Key);
+            json.WriteNumber("process", router.ProcessId);
+            json.WriteString("config", router.ConfigFile);
+            json.WriteString("status", router.StatusSocket);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
     }
 
-    private static void WriteJson(Screen screen, ProxyDoors doors, DemoTargets targets, double firstByte) => screen.Json(json =>
+    private static void WriteJson(Screen screen, DemoNetwork network, ProxyDoors doors, DemoTargets targets, double firstByte) => screen.Json(json =>
     {
-        WriteEndpoints(json, doors, targets);
+        WriteEndpoints(json, network, doors, targets);
         json.WriteNumber("first_byte_ms", Math.Round(firstByte));
     });
 
@@ -156,7 +184,7 @@ internal static class DemoCommand
             while (!stop.IsCancellationRequested)
             {
                 ClientView view = await network.Client.Client!.ReadViewAsync(probeHops: true).ConfigureAwait(false);
-                live.UpdateTarget(Render(network, view, rate.Take(), Drops(network, doorDrops), journal));
+                live.UpdateTarget(Render(network, view, await rate.TakeAsync().ConfigureAwait(false), await DropsAsync(network, doorDrops).ConfigureAwait(false), journal));
                 await Task.Delay(TimeSpan.FromSeconds(1), stop).ConfigureAwait(false);
             }
         }).ConfigureAwait(false);
@@ -190,11 +218,11 @@ internal static class DemoCommand
             if (!options.Json)
             {
                 ClientView view = await network.Client.Client!.ReadViewAsync(probeHops: true).ConfigureAwait(false);
-                Rate now = rate.Take();
+                Rate now = await rate.TakeAsync().ConfigureAwait(false);
+                string drops = string.Join(" ", (await DropsAsync(network, doorDrops).ConfigureAwait(false)).Select(d => $"{d.Key}={d.Value}"));
                 foreach (PathView path in view.Groups.SelectMany(g => g.Paths).Where(p => p.Active))
                 {
                     string hops = string.Join(" ", path.Hops.Select((id, i) => $"{network.Names.GetValueOrDefault(id, "?")}={Milliseconds(path.HopRtt[i])}"));
-                    string drops = string.Join(" ", Drops(network, doorDrops).Select(d => $"{d.Key}={d.Value}"));
                     screen.Output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"path {hops}  down {now.Down:F1} Mbit/s up {now.Up:F1} Mbit/s  drops {(drops.Length == 0 ? "none" : drops)}"));
                 }
 
@@ -205,12 +233,23 @@ internal static class DemoCommand
         }
     }
 
-    public static SortedDictionary<string, long> Drops(DemoNetwork network, SharedDropCounters doors)
+    private static async Task<StatusReport> ReportAsync(DemoNetwork network) => new()
+    {
+        Version = CommandTree.Version,
+        Roles = "demo",
+        Process = Environment.ProcessId,
+        UptimeSeconds = Math.Round((DateTime.Now - Process.GetCurrentProcess().StartTime).TotalSeconds, 3),
+        Routers = [.. await network.ReadFiguresAsync().ConfigureAwait(false), network.Client.ReadFigures()],
+        Paths = StatusReport.PathsOf(await network.Client.Client!.ReadViewAsync(probeHops: true).ConfigureAwait(false)),
+        Trouble = network.Client.Client!.Trouble,
+    };
+
+    public static async Task<SortedDictionary<string, long>> DropsAsync(DemoNetwork network, SharedDropCounters doors)
     {
         var sum = new SortedDictionary<string, long>(StringComparer.Ordinal);
-        foreach (RouterNode node in network.Relays.Append(network.Client))
+        foreach (RouterFigures figures in (await network.ReadFiguresAsync().ConfigureAwait(false)).Append(network.Client.ReadFigures()))
         {
-            foreach ((string reason, long count) in node.ReadFigures().Drops)
+            foreach ((string reason, long count) in figures.Drops)
             {
                 sum.TryGetValue(reason, out long before);
                 sum[reason] = before + count;
@@ -229,10 +268,10 @@ internal static class DemoCommand
     {
         private long _down, _up, _packets, _at = Stopwatch.GetTimestamp();
 
-        public Rate Take()
+        public async Task<Rate> TakeAsync()
         {
             RouterFigures client = network.Client.ReadFigures();
-            long packets = network.Relays.Sum(r => r.ReadFigures().DatagramsReceived) + client.DatagramsReceived;
+            long packets = (await network.ReadFiguresAsync().ConfigureAwait(false)).Sum(f => f.DatagramsReceived) + client.DatagramsReceived;
             double seconds = Stopwatch.GetElapsedTime(_at).TotalSeconds;
             _at = Stopwatch.GetTimestamp();
             var rate = new Rate(

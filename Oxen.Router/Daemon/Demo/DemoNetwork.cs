@@ -3,117 +3,176 @@ using Oxen.Router.Core;
 using Oxen.Router.Core.Directory;
 using Oxen.Router.Core.Paths;
 using Oxen.Router.Core.Relay;
+using Oxen.Router.Daemon.Contacts;
 using Oxen.Router.Exit;
 using Oxen.Router.Handlers;
 using Oxen.Router.Hosting;
 
 namespace Oxen.Router.Daemon.Demo;
 
+/// <summary>What a demo network is made of.</summary>
+internal sealed record DemoNetworkOptions
+{
+    public int Relays { get; init; } = 8;
+
+    public int Exits { get; init; } = 2;
+
+    public ClientPathOptions Paths { get; init; } = new();
+
+    /// <summary>What the exits may reach although their policy refuses loopback: the demo's own targets.</summary>
+    public IReadOnlyList<ExitRule> Exceptions { get; init; } = [];
+
+    /// <summary>A source of random bytes for each thread that needs one.</summary>
+    public Func<IEntropy> Entropy { get; init; } = static () => new SystemEntropy();
+
+    public Action<RouterNotice>? OnNotice { get; init; }
+
+    /// <summary>Each relay and exit in a process of its own.</summary>
+    public bool Processes { get; init; }
+}
+
 /// <summary>
-/// A whole network on loopback: relays and exits, each with its own address, socket, keys and threads, a signed contact list,
-/// and a client. Addresses are 127.11.0.1, 127.12.0.1, …: every router in a /16 of its own, so the diversity rules stay on.
+/// A whole network on loopback: relays and exits, each with its own address, socket and keys, a signed contact list, and a client.
+/// Addresses are 127.11.0.1, 127.12.0.1, …: every router in a /16 of its own, so the diversity rules stay on.
 /// </summary>
 internal sealed class DemoNetwork : IAsyncDisposable
 {
-    private readonly List<RouterNode> _relays = [];
+    private const string Network = "oxen-demo";
+    private const long Hour = 3600;
+    private const long Day = 24 * Hour;
+
+    // A demo's relay sees one client's traffic: a small replay filter serves.
+    private static readonly ShardOptions Shard = new() { ReplayFilterBytes = 4 << 20, MaxPaths = 1024 };
+
+    private readonly DemoNetworkOptions _options;
+    private readonly List<IDemoRouter> _routers = [];
+    private readonly List<RouterContact> _contacts = [];
     private readonly List<IDisposable> _keys = [];
 
-    private DemoNetwork()
+    private DemoNetwork(DemoNetworkOptions options)
     {
+        _options = options;
+        Files = options.Processes ? new DemoDirectory() : null;
     }
 
     /// <summary>Relays first, exits after them.</summary>
-    public IReadOnlyList<RouterNode> Relays => _relays;
+    public IReadOnlyList<IDemoRouter> Routers => _routers;
 
     public RouterNode Client { get; private set; } = null!;
 
     public NodeDirectory Directory { get; private set; } = NodeDirectory.Empty;
 
+    /// <summary>With a process for each router: where their files are.</summary>
+    public DemoDirectory? Files { get; }
+
     /// <summary>Router names by id, for the screen: this network is our own, nobody is betrayed by it.</summary>
     public Dictionary<string, string> Names { get; } = new(StringComparer.Ordinal);
 
-    /// <param name="exceptions">What the exits may reach although their policy refuses loopback: the demo's own targets.</param>
-    public static DemoNetwork Start(int relays, int exits, ClientPathOptions paths, IReadOnlyList<ExitRule> exceptions, IEntropy entropy, Action<RouterNotice>? onNotice)
+    public static async Task<DemoNetwork> StartAsync(DemoNetworkOptions options, CancellationToken cancel)
     {
-        var network = new DemoNetwork();
+        var network = new DemoNetwork(options);
         try
         {
-            network.Begin(relays, exits, paths, exceptions, entropy, onNotice);
+            await network.BeginAsync(cancel).ConfigureAwait(false);
             return network;
         }
         catch
         {
-            network.DisposeAsync().AsTask().GetAwaiter().GetResult();
+            await network.DisposeAsync().ConfigureAwait(false);
             throw;
         }
     }
 
-    public RouterNode? Find(string routerId) => Names.TryGetValue(routerId, out string? name) ? _relays.Find(r => r.Name == name) : null;
+    public IDemoRouter? Find(string routerId) => Names.TryGetValue(routerId, out string? name) ? _routers.Find(r => r.Name == name) : null;
+
+    public Task<RouterFigures[]> ReadFiguresAsync() => Task.WhenAll(_routers.Select(r => r.ReadFiguresAsync()));
 
     public async ValueTask DisposeAsync()
     {
         if (Client is not null) await Client.DisposeAsync().ConfigureAwait(false);
-        await Task.WhenAll(_relays.Select(r => r.DisposeAsync().AsTask())).ConfigureAwait(false);
+        await Task.WhenAll(_routers.Select(r => r.DisposeAsync().AsTask())).ConfigureAwait(false);
         foreach (IDisposable key in _keys) key.Dispose();
+        Files?.Dispose();
     }
 
-    private void Begin(int relays, int exits, ClientPathOptions paths, IReadOnlyList<ExitRule> exceptions, IEntropy entropy, Action<RouterNotice>? onNotice)
+    private async Task BeginAsync(CancellationToken cancel)
     {
-        // A demo's relay sees one client's traffic: a small replay filter serves.
-        var shard = new ShardOptions { ReplayFilterBytes = 4 << 20, MaxPaths = 1024 };
-        var contacts = new List<RouterContact>();
-        long unix = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
-        ExitPolicy policy = ExitPolicy.CreateDefault(exceptions);
-        for (int i = 0; i < relays + exits; i++)
+        IEntropy entropy = _options.Entropy();
+        using RouterIdentity listKey = RouterIdentity.Create(entropy);
+        int count = _options.Relays + _options.Exits;
+        var starts = new List<Action>();
+        for (int i = 0; i < count; i++)
         {
-            bool exit = i >= relays;
-            string name = exit ? $"exit-{i - relays + 1}" : $"relay-{i + 1}";
-            RouterIdentity identity = Keep(RouterIdentity.Create(entropy));
-            OnionKeyPair onionKey = OnionKeyPair.Create(entropy);
-            OnionKeyRing ring = Keep(new OnionKeyRing(onionKey, Instant.Zero));
-            var node = new RouterNode(new RouterNodeOptions
-            {
-                Name = name,
-                Listen = UdpAddress.FromBytes([127, (byte)(11 + i), 0, 1], 0),
-                Identity = identity,
-                OnionKeys = ring,
-                ExitPolicy = exit ? policy : null,
-                Plugins = [new PingPlugin()],
-                Shard = shard,
-                Entropy = entropy,
-                OnNotice = onNotice,
-            });
-            _relays.Add(node);
-            Names.Add(identity.Id.ToString(), name);
-            contacts.Add(RouterContact.Create(
-                identity,
-                onionKey,
-                exit ? RouterCapabilities.Exit : RouterCapabilities.Relay,
-                [node.LocalAddress],
-                "demo",
-                $"operator-{i + 1}",
-                unix - 3600,
-                unix + 30L * 24 * 3600));
+            bool exit = i >= _options.Relays;
+            string name = exit ? $"exit-{i - _options.Relays + 1}" : $"relay-{i + 1}";
+            string operatorLabel = $"operator-{i + 1}";
+            var address = new IPAddress([127, (byte)(11 + i), 0, 1]);
+            starts.Add(Files is null ? Host(name, address, exit, operatorLabel, entropy) : Launch(name, address, exit, operatorLabel, entropy, listKey.Id, Files));
         }
 
-        using RouterIdentity listKey = RouterIdentity.Create(entropy);
-        byte[] networkId = new byte[ContactList.NetworkIdBytes];
-        "oxen demo"u8.CopyTo(networkId);
-        ContactList list = ContactList.Create(listKey, networkId, contacts, unix - 60, unix + 7L * 24 * 3600);
+        long unix = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
+        ContactWords.TryNetworkId(Network, out byte[] networkId);
+        ContactList list = ContactList.Create(listKey, networkId, _contacts, unix - 60, unix + 7 * Day);
         if (ContactList.TryOpen(list.Encoded, listKey.Id, networkId, unix, out ContactList? opened) != ContactFault.None) throw new InvalidOperationException("the demo's own contact list is refused");
         Directory = NodeDirectory.From(opened!, unix);
+        Files?.SetContacts(list);
 
+        foreach (Action start in starts) start();
+        await Task.WhenAll(_routers.OfType<ProcessRouter>().Select(r => r.WaitReadyAsync(cancel))).ConfigureAwait(false);
         Client = new RouterNode(new RouterNodeOptions
         {
             Name = "client",
             Listen = UdpAddress.FromBytes([127, 10, 0, 1], 0),
-            Client = paths,
-            Shard = shard,
-            Entropy = entropy,
-            OnNotice = onNotice,
+            Client = _options.Paths,
+            Shard = Shard,
+            Entropy = _options.Entropy,
+            OnNotice = _options.OnNotice,
         });
-        foreach (RouterNode relay in _relays) relay.Start(Directory);
         Client.Start(Directory);
+    }
+
+    // Both give what is to be done once the contact list stands.
+
+    private Action Host(string name, IPAddress address, bool exit, string operatorLabel, IEntropy entropy)
+    {
+        RouterIdentity identity = Keep(RouterIdentity.Create(entropy));
+        OnionKeyPair onion = OnionKeyPair.Create(entropy);
+        OnionKeyRing ring = Keep(new OnionKeyRing(onion, Instant.Zero));
+        var node = new RouterNode(new RouterNodeOptions
+        {
+            Name = name,
+            Listen = UdpAddress.From(new IPEndPoint(address, 0)),
+            Identity = identity,
+            OnionKeys = ring,
+            ExitPolicy = exit ? ExitPolicy.CreateDefault(_options.Exceptions) : null,
+            Plugins = [new PingPlugin()],
+            Shard = Shard,
+            Entropy = _options.Entropy,
+            OnNotice = _options.OnNotice,
+        });
+        _routers.Add(new HostedRouter(node));
+        Publish(name, identity, onion, exit, node.LocalAddress, operatorLabel);
+        return () => node.Start(Directory);
+    }
+
+    private Action Launch(string name, IPAddress address, bool exit, string operatorLabel, IEntropy entropy, RouterId listKey, DemoDirectory files)
+    {
+        IPEndPoint listen = DemoDirectory.FreeEndPoint(address);
+        byte[] seed = new byte[OnionKeyPair.SeedBytes];
+        entropy.FillSecret(seed);
+        using RouterIdentity identity = RouterIdentity.Create(entropy);
+        using var onion = new OnionKeyPair(seed);
+        files.AddKeys(name, identity, seed);
+        (string config, string status) = files.AddConfig(name, listen, operatorLabel, listKey, Network, exit ? _options.Exceptions : null);
+        Publish(name, identity, onion, exit, UdpAddress.From(listen), operatorLabel);
+        return () => _routers.Add(new ProcessRouter(name, config, status));
+    }
+
+    private void Publish(string name, RouterIdentity identity, OnionKeyPair onion, bool exit, UdpAddress address, string operatorLabel)
+    {
+        long unix = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
+        Names.Add(identity.Id.ToString(), name);
+        _contacts.Add(RouterContact.Create(identity, onion, exit ? RouterCapabilities.Exit : RouterCapabilities.Relay, [address], "demo", operatorLabel, unix - Hour, unix + 30 * Day));
     }
 
     private T Keep<T>(T key)

@@ -59,6 +59,21 @@ internal sealed class Screen(TextWriter output, TextWriter error, bool interacti
         Output.WriteLine(System.Text.Encoding.UTF8.GetString(buffer.ToArray()));
     }
 
+    /// <summary>One object on one line, for a stream of events.</summary>
+    public void JsonLine(Action<Utf8JsonWriter> write)
+    {
+        using var buffer = new MemoryStream();
+        using (var json = new Utf8JsonWriter(buffer))
+        {
+            json.WriteStartObject();
+            write(json);
+            json.WriteEndObject();
+        }
+
+        Output.WriteLine(System.Text.Encoding.UTF8.GetString(buffer.ToArray()));
+        Output.Flush();
+    }
+
     public void Error(string code, string message, string remedy)
     {
         ErrorOutput.WriteLine($"oxen: error {code}: {message}");

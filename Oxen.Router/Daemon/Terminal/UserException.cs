@@ -1,3 +1,5 @@
+using System.Net.Sockets;
+
 namespace Oxen.Router.Daemon.Terminal;
 
 /// <summary>What the process returns to its caller; documented in docs/oxen.md.</summary>
@@ -42,6 +44,23 @@ internal sealed class UserException(int exitCode, string code, string message, s
 
     public static UserException FileTrouble(string path, string trouble, Exception? inner = null) =>
         new(Terminal.ExitCode.Environment, "OXN3004", $"{path}: {trouble}", "Check the path and its permissions.", inner);
+
+    /// <summary>What opening a socket ran into, as an error that says what to do.</summary>
+    public static UserException CannotBind(string what, string address, Exception e)
+    {
+        SocketError error = (e as SocketException ?? e.InnerException as SocketException)?.SocketErrorCode
+            ?? e.HResult switch { 98 => SocketError.AddressAlreadyInUse, 99 => SocketError.AddressNotAvailable, 1 or 13 => SocketError.AccessDenied, _ => SocketError.Success };
+        if (e.InnerException is Microsoft.AspNetCore.Connections.AddressInUseException) error = SocketError.AddressAlreadyInUse;
+        return error switch
+        {
+            SocketError.AddressAlreadyInUse => PortBusy(what, address, e),
+            SocketError.AddressNotAvailable => NoSuchAddress(what, address, e),
+            SocketError.AccessDenied => NotPermitted(what, address, e),
+            _ => new UserException(Terminal.ExitCode.Environment, "OXN3003", $"{what}: {address} cannot be listened on: {e.Message}", "`ip address` lists this machine's addresses.", e),
+        };
+    }
+
+    public static UserException NotOnList(string message, string remedy) => new(Terminal.ExitCode.Keys, "OXN4005", message, remedy);
 
     public static UserException WrongPeerKey(Exception? inner = null) =>
         new(Terminal.ExitCode.Network, "OXN5001", "a router showed another key than the contact list pins", "Somebody may stand in between, or the contact list is old: fetch it anew from whom you trust.", inner);

@@ -31,7 +31,7 @@ public sealed class CommandTreeTests : IDisposable
     {
         (int code, string text, _) = await OxenAsync("--help");
         Assert.Equal(0, code);
-        foreach (string verb in new[] { "demo", "run", "keygen", "config", "version" }) Assert.Contains(verb, text, StringComparison.Ordinal);
+        foreach (string verb in new[] { "demo", "run", "keygen", "contact", "contacts", "status", "config", "version" }) Assert.Contains(verb, text, StringComparison.Ordinal);
         Assert.Equal(text, (await OxenAsync()).Out);
     }
 

@@ -32,7 +32,9 @@ public sealed class ConfigReaderTests
     [InlineData(Good + "[client]\nhops = 9\n", "oxen.toml:7:8: error OXN1005: `hops` expects a number from 2 to 8, found the number 9")]
     [InlineData(Good + "[client]\nhops = \"4\"\n", "oxen.toml:7:8: error OXN1004: `hops` expects a number from 2 to 8, found the text \"4\"")]
     [InlineData(Good + "[client]\nsocks = 1080\n", "oxen.toml:7:9: error OXN1004: `socks` expects an address and port such as \"127.0.0.1:1080\" or \"[::1]:1080\", or \"off\", found the number 1080\n  Put it in quotes.")]
-    [InlineData(Good + "[relay]\nrate = \"100\"\n", "oxen.toml:7:8: error OXN1005: expected a rate such as \"100 Mbit\" (bit, kbit, Mbit, Gbit, each a second), found \"100\"")]
+    [InlineData(Good + "[relay]\nreplay_filter = \"100\"\n", "oxen.toml:7:17: error OXN1005: expected a size such as \"128 MiB\" (B, KiB, MiB, GiB) from 1 MiB to 4096 MiB, found \"100\"")]
+    [InlineData(Good + "[relay]\noperator = \"Jane & Co\"\n", "oxen.toml:7:12: error OXN1005: `operator` expects up to 32 of a-z, 0-9, -, ., _, found \"Jane & Co\"")]
+    [InlineData("[router]\nroles = [\"relay\"]\nidentity = \"i\"\ncontacts = \"c\"\ncontacts_key = \"" + Key + "\"\n", "oxen.toml:2:9: error OXN1007: others must know where to reach a relay, and `listen` is 0.0.0.0:1090\n  Set `address` to its own address and port, or `listen` on that.")]
     [InlineData(Good + "[exit]\nrules = [\"allow *:80\", \"deny 10.0.0.0/33:*\"]\n", "oxen.toml:7:39: error OXN1005: in the rule \"deny 10.0.0.0/33:*\": a prefix length is 0 to 32\n  A rule looks like `allow *:80,443 tcp` or `deny 10.0.0.0/8:*`.")]
     [InlineData(Good + "[client]\nsocks = \"0.0.0.0:1080\"\n", "oxen.toml:7:9: error OXN1007: `socks` listens beyond this machine, but no `users` are set\n  Listen on 127.0.0.1 or [::1], or set users = [\"name:password\"].")]
     [InlineData(Good + "[log]\nlevel = \"warn\"\n", "oxen.toml:7:9: error OXN1005: expected one of \"trace\", \"debug\", \"information\", \"warning\", \"error\", found \"warn\"\n  Known are \"trace\", \"debug\", \"information\", \"warning\", \"error\".")]
@@ -89,24 +91,34 @@ public sealed class ConfigReaderTests
         }
     }
 
-    [Theory]
-    [InlineData("100 Mbit", 100_000_000)]
-    [InlineData("2.5Gbit", 2_500_000_000)]
-    [InlineData("0 bit", 0)]
-    public void Rates_carry_their_unit(string text, long bits)
+    [Fact]
+    public void A_client_needs_no_identity_and_a_relay_has_its_onion_key_beside_it()
     {
-        Assert.True(Units.TryRate(text, out long rate));
-        Assert.Equal(bits, rate);
+        Assert.Empty(Errors(Good.Replace("identity = \"identity.key\"\n", "", StringComparison.Ordinal)));
+        string relay = Good.Replace("client", "relay", StringComparison.Ordinal) + "listen = \"192.0.2.1:1090\"\n";
+        RouterConfig? config = ConfigReader.Read(relay.Replace("identity.key", "keys/identity.key", StringComparison.Ordinal), "/etc/oxen/oxen.toml", out _);
+        Assert.Equal("/etc/oxen/keys/onion.key", config!.OnionKeyFile);
+        Assert.Equal("/etc/oxen/oxen.sock", config.StatusSocket);
+    }
+
+    [Theory]
+    [InlineData("100 MiB", 100 << 20)]
+    [InlineData("1.5KiB", 1536)]
+    [InlineData("0 B", 0)]
+    public void Sizes_carry_their_unit(string text, long expected)
+    {
+        Assert.True(Units.TrySize(text, out long bytes));
+        Assert.Equal(expected, bytes);
     }
 
     [Theory]
     [InlineData("100")]
     [InlineData("100 MB")]
-    [InlineData("-1 Mbit")]
-    [InlineData("1e9 bit")]
-    [InlineData("99999999999 Gbit")]
+    [InlineData("-1 MiB")]
+    [InlineData("1e9 B")]
+    [InlineData("99999999999 GiB")]
     [InlineData("")]
-    public void Other_rates_are_refused(string text) => Assert.False(Units.TryRate(text, out _));
+    public void Other_sizes_are_refused(string text) => Assert.False(Units.TrySize(text, out _));
 
     internal static string Root()
     {

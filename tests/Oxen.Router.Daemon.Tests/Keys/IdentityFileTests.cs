@@ -11,12 +11,12 @@ public sealed class IdentityFileTests : IDisposable
 
     private string Write(Func<string, string> change)
     {
-        (string path, _) = IdentityFile.Create(Path.Combine(_directory, Guid.NewGuid().ToString("N")), "client");
+        (string path, _) = IdentityFile.Create(Path.Combine(_directory, Guid.NewGuid().ToString("N")), IdentityFile.RelayRole);
         File.WriteAllText(path, change(File.ReadAllText(path)));
         return path;
     }
 
-    private static UserException Refused(string path) => Assert.Throws<UserException>(() => IdentityFile.Load(path).Dispose());
+    private static UserException Refused(string path) => Assert.Throws<UserException>(() => IdentityFile.Load(path, out _).Dispose());
 
     [Theory]
     [InlineData(UnixFileMode.GroupRead)]
@@ -39,9 +39,9 @@ public sealed class IdentityFileTests : IDisposable
             (_ => "", "begin"),
             (t => t[..60], "missing"),
             (t => t[..^2] + "\n", "seed is not"),
-            (t => t.Replace("client", "king", StringComparison.Ordinal), "role"),
+            (t => t.Replace("relay", "king", StringComparison.Ordinal), "role"),
             (t => t + "x", "follows"),
-            (t => t + new string('x', 600), "more than"),
+            (t => t + new string('x', 1100), "more than"),
             (t => t.Replace("seed: ", "seed: zz", StringComparison.Ordinal), "seed is not"),
             (t => { int at = t.IndexOf("seed: ", StringComparison.Ordinal) + 6; return t[..at] + (t[at] == '0' ? '1' : '0') + t[(at + 1)..]; }, "does not belong"),
         })

@@ -1,17 +1,19 @@
 using System.Net;
+using System.Net.Sockets;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Oxen.Router.Client;
 using Oxen.Router.Core.Packets;
 using Oxen.Router.Daemon.Terminal;
 using Oxen.Router.Hosting;
 
-namespace Oxen.Router.Daemon.Demo;
+namespace Oxen.Router.Daemon.Doors;
 
 /// <summary>The SOCKS5 and HTTP doors of a client, on Kestrel: its sockets and connection management, our connection handlers.</summary>
 internal sealed class ProxyDoors : IAsyncDisposable
@@ -36,6 +38,7 @@ internal sealed class ProxyDoors : IAsyncDisposable
         var keys = new IsolationKeys();
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Logging.ClearProviders();
+        builder.Services.AddSingleton<IHostLifetime, SilentLifetime>();
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
         {
             if (socks is not null)
@@ -55,11 +58,14 @@ internal sealed class ProxyDoors : IAsyncDisposable
         {
             await app.StartAsync(cancel).ConfigureAwait(false);
         }
-        catch (IOException e)
+        catch (Exception e) when (e is IOException or SocketException)
         {
             await app.DisposeAsync().ConfigureAwait(false);
             keys.Dispose();
-            throw UserException.PortBusy("the proxy", $"{socks} or {http}", e);
+            string address = socks is not null && e.Message.Contains(socks.ToString(), StringComparison.Ordinal) ? socks.ToString()
+                : http is not null && e.Message.Contains(http.ToString(), StringComparison.Ordinal) ? http.ToString()
+                : string.Join(" or ", new[] { socks, http }.OfType<IPEndPoint>());
+            throw UserException.CannotBind("proxy", address, e);
         }
 
         Queue<IPEndPoint> bound = new(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Select(a => IPEndPoint.Parse(new Uri(a).Authority)));
@@ -70,9 +76,10 @@ internal sealed class ProxyDoors : IAsyncDisposable
         };
     }
 
-    public async ValueTask DisposeAsync()
+    /// <summary>Takes no new connections; those that are open get this long to end.</summary>
+    public async Task StopAsync(TimeSpan patience)
     {
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(1));
+        using var limit = new CancellationTokenSource(patience);
         try
         {
             await _app.StopAsync(limit.Token).ConfigureAwait(false);
@@ -81,7 +88,11 @@ internal sealed class ProxyDoors : IAsyncDisposable
         {
             // Connections that do not end are ended.
         }
+    }
 
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync(TimeSpan.FromSeconds(1)).ConfigureAwait(false);
         await _app.DisposeAsync().ConfigureAwait(false);
         _keys.Dispose();
     }

@@ -1,0 +1,70 @@
+using System.CommandLine;
+using System.Globalization;
+using Oxen.Router.Daemon.Configuration;
+using Oxen.Router.Daemon.Status;
+using Oxen.Router.Daemon.Terminal;
+using Oxen.Router.Hosting;
+
+namespace Oxen.Router.Daemon.Commands;
+
+/// <summary>`oxen status`: asks a running process how it does.</summary>
+internal sealed class StatusVerb(Screen screen)
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+
+    public Command Build()
+    {
+        var file = new Option<string?>("--config") { Description = "The TOML file of the running process.", HelpName = "FILE" };
+        var socket = new Option<string?>("--socket") { Description = "Or its status socket.", HelpName = "FILE" };
+        Option<bool> json = CommandTree.Json();
+        var command = new Command("status", "Show what a running router or client does: traffic, paths, drops.") { file, socket, json };
+        command.Validators.Add(r =>
+        {
+            if ((r.GetValue(file) is null) == (r.GetValue(socket) is null)) r.AddError("name the process by --config FILE or by --socket FILE");
+        });
+        command.SetAction(async (parsed, cancel) =>
+        {
+            string? path = parsed.GetValue(socket);
+            if (parsed.GetValue(file) is { } configFile)
+            {
+                RouterConfig? config = ConfigReader.ReadFile(configFile, out IReadOnlyList<ConfigDiagnostic> diagnostics);
+                if (config is null)
+                {
+                    foreach (ConfigDiagnostic d in diagnostics) screen.ErrorOutput.WriteLine(d);
+                    return ExitCode.Usage;
+                }
+
+                path = config.StatusSocket ?? throw new UserException(ExitCode.Usage, "OXN2001", "this configuration switches the status socket off", "Set `status` in [router], and start the process again.");
+            }
+
+            string text = await StatusSocket.AskAsync(path!, Patience, cancel).ConfigureAwait(false);
+            if (parsed.GetValue(json)) screen.Output.WriteLine(text);
+            else Show(StatusReport.Parse(text));
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+
+    private void Show(StatusReport report)
+    {
+        screen.Facts("oxen", [
+            ("version", report.Version), ("roles", report.Roles), ("process", report.Process.ToString(CultureInfo.InvariantCulture)), ("up for", TimeSpan.FromSeconds(report.UptimeSeconds).ToString("c", CultureInfo.InvariantCulture)),
+            .. report.Trouble.Length > 0 ? new (string, string)[] { ("trouble", report.Trouble) } : []]);
+        screen.Table(
+            ["router", "paths", "datagrams in", "datagrams out", "MiB in", "MiB out", "drops"],
+            report.Routers.Select(r => (IReadOnlyList<string>)[r.Router, Number(r.Paths), Number(r.DatagramsReceived), Number(r.DatagramsSent), Mebibytes(r.BytesReceived), Mebibytes(r.BytesSent), Drops(r)]));
+        if (report.Paths.Count == 0) return;
+        screen.Table(
+            ["path", "hops, with round trip", "packets up", "packets down", "lasts"],
+            report.Paths.Select(p => (IReadOnlyList<string>)[
+                p.Active ? "in use" : "spare",
+                string.Join(" -> ", p.Hops.Select((h, i) => string.Create(CultureInfo.InvariantCulture, $"{h[..8]} ({p.HopMilliseconds[i]:F1} ms)"))),
+                Number(p.PacketsUp), Number(p.PacketsDown), TimeSpan.FromSeconds((int)p.SecondsLeft).ToString("c", CultureInfo.InvariantCulture)]));
+    }
+
+    private static string Drops(RouterFigures figures) => figures.Drops.Count == 0 ? "none" : string.Join(" ", figures.Drops.Select(d => $"{d.Key}={d.Value}"));
+
+    private static string Number(long value) => value.ToString(CultureInfo.InvariantCulture);
+
+    private static string Mebibytes(long bytes) => (bytes / 1048576.0).ToString("F1", CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,76 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using Oxen.Router.Core.Directory;
+using Oxen.Router.Daemon.Contacts;
+using Oxen.Router.Daemon.Keys;
+using Oxen.Router.Exit;
+
+namespace Oxen.Router.Daemon.Demo;
+
+/// <summary>The files of `oxen demo --processes`: keys, configurations and the contact list in a private directory that goes with the demo.</summary>
+internal sealed class DemoDirectory : IDisposable
+{
+    private readonly string _root = Directory.CreateTempSubdirectory("oxen-demo-").FullName; // mode 0700
+
+    public string StatusSocket => Path.Combine(_root, "demo.sock");
+
+    private string ContactsFile => Path.Combine(_root, "contacts.list");
+
+    /// <summary>Writes a router's keys; the onion key's seed is wiped.</summary>
+    public void AddKeys(string router, RouterIdentity identity, byte[] onionSeed)
+    {
+        IdentityFile.Write(Path.Combine(_root, router, IdentityFile.NameFor(IdentityFile.RelayRole)), IdentityFile.RelayRole, identity);
+        OnionKeyFile.Write(Path.Combine(_root, router, OnionKeyFile.Name), onionSeed);
+    }
+
+    public void SetContacts(ContactList list) => ContactFiles.Write(ContactsFile, list.Encoded);
+
+    /// <summary>Writes a router's configuration and gives its file and its status socket.</summary>
+    public (string ConfigFile, string StatusSocket) AddConfig(string router, IPEndPoint listen, string operatorLabel, RouterId listKey, string network, IReadOnlyList<ExitRule>? exceptions)
+    {
+        var text = new StringBuilder();
+        text.AppendLine(CultureInfo.InvariantCulture, $"""
+            [router]
+            roles = [{(exceptions is null ? "\"relay\"" : "\"relay\", \"exit\"")}]
+            listen = "{listen}"
+            identity = "identity.key"
+            network = "{network}"
+            contacts = "../contacts.list"
+            contacts_key = "{listKey}"
+            shards = 1
+
+            [relay]
+            operator = "{operatorLabel}"
+            replay_filter = "4 MiB"
+
+            [log]
+            level = "warning"
+            """);
+        if (exceptions is not null) text.AppendLine(CultureInfo.InvariantCulture, $"\n[exit]\nexcept = [{string.Join(", ", exceptions.Select(e => $"\"{e}\""))}]");
+        string file = Path.Combine(_root, router, "oxen.toml");
+        File.WriteAllText(file, text.ToString());
+        return (file, Path.Combine(_root, router, "oxen.sock"));
+    }
+
+    /// <summary>A UDP port of this address that nobody uses now.</summary>
+    public static IPEndPoint FreeEndPoint(IPAddress address)
+    {
+        using var socket = new Socket(address.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
+        socket.Bind(new IPEndPoint(address, 0));
+        return (IPEndPoint)socket.LocalEndPoint!;
+    }
+
+    public void Dispose()
+    {
+        try
+        {
+            Directory.Delete(_root, recursive: true);
+        }
+        catch (DirectoryNotFoundException)
+        {
+            // Somebody was faster.
+        }
+    }
+}

@@ -1,0 +1,39 @@
+using System.Text.Json;
+using Oxen.Router.Hosting;
+
+namespace Oxen.Router.Daemon.Status;
+
+/// <summary>What one process tells of itself. Its JSON form is for scripts: names stay, new ones may come.</summary>
+internal sealed record StatusReport
+{
+    private static readonly JsonSerializerOptions Form = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, WriteIndented = true };
+
+    public required string Version { get; init; }
+
+    public required string Roles { get; init; }
+
+    /// <summary>Process id.</summary>
+    public required int Process { get; init; }
+
+    public required double UptimeSeconds { get; init; }
+
+    /// <summary>A relay, a client, or both; each with its counters.</summary>
+    public required IReadOnlyList<RouterFigures> Routers { get; init; }
+
+    /// <summary>A client's paths.</summary>
+    public required IReadOnlyList<PathStatus> Paths { get; init; }
+
+    /// <summary>Why a client has no path, in words; empty when all is well.</summary>
+    public required string Trouble { get; init; }
+
+    public string ToJson() => JsonSerializer.Serialize(this, Form);
+
+    public static StatusReport Parse(string json) => JsonSerializer.Deserialize<StatusReport>(json, Form) ?? throw new JsonException("an empty answer");
+
+    public static List<PathStatus> PathsOf(ClientView view) =>
+        [.. view.Groups.SelectMany(g => g.Paths).Select(p => new PathStatus(p.Active, p.Hops, [.. p.HopRtt.Select(t => t.TotalMilliseconds)], p.PacketsUp, p.PacketsDown, p.Left.TotalSeconds))];
+}
+
+/// <param name="Hops">Router ids, the first hop first.</param>
+/// <param name="HopMilliseconds">Last round trip to each hop; 0 where unknown.</param>
+internal sealed record PathStatus(bool Active, IReadOnlyList<string> Hops, IReadOnlyList<double> HopMilliseconds, long PacketsUp, long PacketsDown, double SecondsLeft);

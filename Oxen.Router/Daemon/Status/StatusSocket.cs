@@ -1,0 +1,144 @@
+using System.Net.Sockets;
+using System.Text;
+using Oxen.Router.Daemon.Terminal;
+
+namespace Oxen.Router.Daemon.Status;
+
+/// <summary>
+/// A Unix socket that gives whoever connects one <see cref="StatusReport"/> and hangs up. Mode 0600, and it only speaks: nothing
+/// that is sent to it is read.
+/// </summary>
+internal sealed class StatusSocket : IAsyncDisposable
+{
+    private const int MaxReportBytes = 16 << 20;
+    private static readonly TimeSpan WritePatience = TimeSpan.FromSeconds(2);
+
+    private readonly string _path;
+    private readonly Socket _socket;
+    private readonly Func<Task<StatusReport>> _report;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Task _serving;
+
+    private StatusSocket(string path, Socket socket, Func<Task<StatusReport>> report)
+    {
+        _path = path;
+        _socket = socket;
+        _report = report;
+        _serving = Task.Run(ServeAsync);
+    }
+
+    /// <exception cref="UserException">Another process answers there, or the place cannot be written.</exception>
+    public static StatusSocket Open(string path, Func<Task<StatusReport>> report)
+    {
+        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            if (File.Exists(path))
+            {
+                if (Answers(path)) throw UserException.PortBusy("status socket", path);
+                File.Delete(path); // left behind by a process that was killed
+            }
+
+            socket.Bind(new UnixDomainSocketEndPoint(path));
+
+            // Nobody can connect before it listens, and then it is closed already.
+            File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+            socket.Listen(16);
+            return new StatusSocket(path, socket, report);
+        }
+        catch (Exception e) when (e is SocketException or IOException or UnauthorizedAccessException)
+        {
+            socket.Dispose();
+            throw new UserException(ExitCode.Environment, "OXN3004", $"the status socket {path} cannot be made: {e.Message}", "Set `status` in [router] to a path in a directory that this user may write, or to \"off\".", e);
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Asks the process behind a socket; its answer is JSON.</summary>
+    public static async Task<string> AskAsync(string path, TimeSpan patience, CancellationToken cancel)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        limit.CancelAfter(patience);
+        using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), limit.Token).ConfigureAwait(false);
+            using var answer = new MemoryStream();
+            byte[] buffer = new byte[16 * 1024];
+            int read;
+            while ((read = await socket.ReceiveAsync(buffer, SocketFlags.None, limit.Token).ConfigureAwait(false)) > 0)
+            {
+                answer.Write(buffer, 0, read);
+                if (answer.Length > MaxReportBytes) throw new IOException("its answer has no end");
+            }
+
+            if (answer.Length == 0) throw new IOException("it gave no answer");
+            return Encoding.UTF8.GetString(answer.GetBuffer(), 0, (int)answer.Length);
+        }
+        catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
+        {
+            throw NotThere(path, "no answer in time", null);
+        }
+        catch (Exception e) when (e is SocketException or IOException or ArgumentException)
+        {
+            throw NotThere(path, e.Message, e);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync().ConfigureAwait(false);
+        _socket.Dispose();
+        await _serving.ConfigureAwait(false);
+        _stop.Dispose();
+        try
+        {
+            File.Delete(_path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // Its directory is gone or closed to us; a next start deals with what is left.
+        }
+    }
+
+    private async Task ServeAsync()
+    {
+        while (!_stop.IsCancellationRequested)
+        {
+            try
+            {
+                using Socket peer = await _socket.AcceptAsync(_stop.Token).ConfigureAwait(false);
+                using var limit = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
+                limit.CancelAfter(WritePatience);
+                StatusReport report = await _report().WaitAsync(limit.Token).ConfigureAwait(false);
+                ReadOnlyMemory<byte> left = Encoding.UTF8.GetBytes(report.ToJson());
+                while (!left.IsEmpty) left = left[await peer.SendAsync(left, SocketFlags.None, limit.Token).ConfigureAwait(false)..];
+            }
+            catch (Exception e) when (e is OperationCanceledException or SocketException or ObjectDisposedException)
+            {
+                // The asker went away or is too slow, or we stop.
+            }
+        }
+    }
+
+    private static bool Answers(string path)
+    {
+        using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            socket.Connect(new UnixDomainSocketEndPoint(path));
+            return true;
+        }
+        catch (SocketException)
+        {
+            return false;
+        }
+    }
+
+    private static UserException NotThere(string path, string why, Exception? inner) =>
+        new(ExitCode.Environment, "OXN3005", $"nobody answers at {path}: {why}", "Is `oxen run` up with this configuration, and by the same user?", inner);
+}
