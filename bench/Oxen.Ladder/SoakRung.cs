@@ -18,12 +18,21 @@ internal static class SoakRung
         RelayUnderTest? relay = null;
         using var generator = new Generator(SealedDatagram.FullBytes, 45, options.Window, (packets, bytes) => relay!.Prepare(packets, bytes, relay.Clock.Now));
         relay = new RelayUnderTest(100, LinkSuite.Aegis128L, generator.Address, generator.Address);
-        using var machine = new DrivenMachine<ShardCore>("relay hop", relay.Core, relay.Core.Receives, options.ForwarderCpu);
-        generator.Start(machine.Address, options.GeneratorCpu);
-        Thread.Sleep(options.WarmUp < TimeSpan.FromSeconds(5) ? options.WarmUp : TimeSpan.FromSeconds(5));
+        var machine = new DrivenMachine<ShardCore>("relay hop", relay.Core, relay.Core.Receives, options.ForwarderCpu);
+        // Every path of the code must have run once, waking, sleeping and sampling (each 1024 turns) too: the first call of a
+        // native function allocates on the thread that makes it.
+        for (int i = 0; i < 3 || (machine.Counters.Turns < 3000 && i < 20); i++)
+        {
+            generator.Start(machine.Address, options.GeneratorCpu);
+            Thread.Sleep(TimeSpan.FromSeconds(2));
+            machine.Read();
+            generator.Stop();
+            Thread.Sleep(TimeSpan.FromMilliseconds(200));
+            machine.Read();
+        }
 
-        // Asked twice: the first answer may allocate what asking needs.
-        machine.Read();
+        generator.Start(machine.Address, options.GeneratorCpu);
+        Thread.Sleep(TimeSpan.FromSeconds(1));
         Sample before = machine.Read();
         int collections = Collections();
         long start = Stopwatch.GetTimestamp();
@@ -40,6 +49,7 @@ internal static class SoakRung
             if (relay.Core.Drops[reason] > 0) Console.WriteLine($"dropped {DropCounters.NameOf(reason)}: {relay.Core.Drops[reason]}");
         }
 
+        machine.Dispose();
         bool kept = taken.AllocatedBytes == 0 && collected == 0 && taken.Packets > 0;
         relay.Dispose();
         Console.WriteLine(kept ? "kept" : "BROKEN");
