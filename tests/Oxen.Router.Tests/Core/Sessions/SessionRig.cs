@@ -1,0 +1,187 @@
+using System.Security.Cryptography;
+using Oxen.Router.Core;
+using Oxen.Router.Core.Directory;
+using Oxen.Router.Core.Packets;
+using Oxen.Router.Core.Paths;
+using Oxen.Router.Core.Quic;
+using Oxen.Router.Core.Quic.Tls;
+using Oxen.Router.Core.Relay;
+using Oxen.Router.Core.Sessions;
+using Oxen.Router.Hosting;
+using Oxen.Router.Native;
+using Oxen.Testing;
+
+namespace Oxen.Router.Tests.Core.Sessions;
+
+/// <summary>
+/// A client's and a terminal's sessions joined by memory: path n of one is path n of the other, probes are answered in
+/// between. Or only the terminal, spoken to by a test.
+/// </summary>
+internal sealed class SessionRig : IClientSessionEvents, IExitSessionEvents, IDisposable
+{
+    private const int Slots = 256;
+    private readonly PinnedBlock _up = new(Slots * PacketRing.SlotBytes);
+    private readonly PinnedBlock _down = new(Slots * PacketRing.SlotBytes);
+    private readonly PacketRing _upRing;
+    private readonly PacketRing _downRing;
+    private readonly SeededEntropy _entropy = new(3);
+    private readonly RouterIdentity _identity;
+    private readonly TlsIdentity _tls;
+    private readonly PathOutlet _exitOutlet;
+
+    public SessionRig()
+    {
+        _identity = RouterIdentity.Create(_entropy);
+        _tls = TlsIdentity.FromSeed(_identity.Seed);
+        _upRing = new PacketRing(_up, 0, Slots);
+        _downRing = new PacketRing(_down, 0, Slots);
+        _exitOutlet = new PathOutlet(_downRing, Drops);
+        Exit = NewExit();
+        Client = new ClientSessions(RouterNode.PathTransport, [new PathOutlet(_upRing, Drops)], this, _entropy, Drops);
+    }
+
+    public ClientSessions Client { get; }
+
+    public ExitSessions Exit { get; private set; }
+
+    public DropCounters Drops { get; } = new();
+
+    public Instant Now { get; set; } = Instant.FromMilliseconds(1000);
+
+    /// <summary>Paths over which nothing passes.</summary>
+    public HashSet<int> Dead { get; } = [];
+
+    public List<string> Told { get; } = [];
+
+    /// <summary>What the terminal said by session messages: path and bytes.</summary>
+    public List<(int Path, byte[] Message)> Said { get; } = [];
+
+    public static byte[] Secret(int path) => SHA256.HashData([1, (byte)path]);
+
+    public static byte[] Transcript(int path) => SHA256.HashData([2, (byte)path]);
+
+    public void ForgetEverything()
+    {
+        Exit.Dispose();
+        Exit = NewExit();
+    }
+
+    public void AddExitPath(int path) => Exit.OnPathReady(Ready(path, PathEnd.Terminal), Now);
+
+    public void AddClientPath(int path) => Client.OnPathReady(Ready(path, PathEnd.Client), Now);
+
+    public void RemoveExitPath(int path) => Exit.OnPathGone(new PathGone(Ref(path), ""), Now);
+
+    /// <summary>A UDP record goes up, so that the active path counts as busy.</summary>
+    public void SendTraffic()
+    {
+        Client.SendUdp(0, [1], Now);
+        Run(() => false, 600);
+        Client.SendUdp(0, [1], Now);
+        Run(() => false, 10);
+    }
+
+    /// <summary>A session message by the terminal's path.</summary>
+    public byte[][] Ask(int path, params byte[] message)
+    {
+        Said.Clear();
+        byte[] content = new byte[RecordLayout.ContentBytes];
+        content[0] = (byte)RecordType.Session;
+        content[2] = (byte)message.Length;
+        message.CopyTo(content, RecordLayout.HeaderBytes);
+        Exit.HandleDelivery(0, Tag(path, EndCommand.Records), content, Now);
+        Exit.Transmit(Now);
+        MoveDown(toClient: false);
+        return [.. Said.Where(s => s.Path == path).Select(s => s.Message)];
+    }
+
+    /// <summary>Moves time and packets, 10 ms at a step, until `done`.</summary>
+    public bool Run(Func<bool> done, int milliseconds)
+    {
+        for (int t = 0; t < milliseconds && !done(); t += 10)
+        {
+            Now += TimeSpan.FromMilliseconds(10);
+            Client.HandleTimeout(Now);
+            Client.Transmit(Now);
+            MoveUp();
+            Exit.HandleTimeout(Now);
+            Exit.Transmit(Now);
+            MoveDown(toClient: true);
+            Client.Transmit(Now);
+        }
+
+        return done();
+    }
+
+    public void Dispose()
+    {
+        Client.Dispose();
+        Exit.Dispose();
+        _tls.Dispose();
+        _identity.Dispose();
+        _up.Dispose();
+        _down.Dispose();
+    }
+
+    void ISessionEvents.OnQuic(in QuicEvent happened, Instant now) => Told.Add(happened.Kind.ToString());
+
+    void ISessionEvents.OnUdp(long owner, ReadOnlySpan<byte> record, Instant now) => Told.Add($"udp {record.Length}");
+
+    void IClientSessionEvents.OnGroupReady(ClientGroup group, Instant now) => Told.Add("ready");
+
+    void IClientSessionEvents.OnGroupLost(ClientGroup group, string reason, Instant now) => Told.Add($"lost: {reason}");
+
+    void IClientSessionEvents.OnPathFailed(PathRef path, string reason, int suspect, Instant now) => Told.Add($"failed {path.Number.Row}: {reason}");
+
+    void IClientSessionEvents.OnPathSwitched(ClientGroup group, ClientPathState from, ClientPathState to, TimeSpan sinceLastHeard, Instant now) => Told.Add($"switched {to.Path.Number.Row}");
+
+    void IExitSessionEvents.OnSessionClosed(long session, Instant now) => Told.Add("closed");
+
+    private static PathRef Ref(int path) => new(0, new PathNumber(path, 1));
+
+    private static PacketTag Tag(int path, byte command) => new() { Subject = path, Generation = 1, Command = command, Hop = 1 };
+
+    private ExitSessions NewExit() => new(_tls, RouterNode.PathTransport, [_exitOutlet], this, _entropy, Drops);
+
+    private PathReady Ready(int path, PathEnd end) => new()
+    {
+        Path = Ref(path), End = end, SessionSecret = Secret(path), Transcript = Transcript(path), Expires = Now + TimeSpan.FromMinutes(20),
+        BuildTime = TimeSpan.FromMilliseconds(20), Hops = [default, _identity.Id],
+    };
+
+    private void MoveUp()
+    {
+        while (_upRing.TryTake(out PacketTag tag, out int offset))
+        {
+            if (Dead.Contains(tag.Subject)) continue;
+            byte[] content = new byte[RecordLayout.ContentBytes];
+            _up.Slice(offset + PacketRing.Headroom, tag.Length).CopyTo(content);
+            if (tag.Command == OnionCommand.Probe)
+            {
+                PacketTag answer = Tag(tag.Subject, OnionCommand.Answer);
+                answer.Hop = tag.Hop;
+                Client.HandleDelivery(0, answer, content.AsSpan(0, 8), Now);
+            }
+            else
+            {
+                Exit.HandleDelivery(0, Tag(tag.Subject, tag.Command), content, Now);
+            }
+        }
+
+        _upRing.ReleaseTaken();
+    }
+
+    private void MoveDown(bool toClient)
+    {
+        while (_downRing.TryTake(out PacketTag tag, out int offset))
+        {
+            byte[] content = new byte[RecordLayout.ContentBytes];
+            _down.Slice(offset + PacketRing.Headroom, tag.Length).CopyTo(content);
+            var reader = new RecordReader(content);
+            while (reader.TryRead(out RecordType type, out Span<byte> bytes)) if (type == RecordType.Session) Said.Add((tag.Subject, bytes.ToArray()));
+            if (toClient && !Dead.Contains(tag.Subject)) Client.HandleDelivery(0, Tag(tag.Subject, tag.Command), content, Now);
+        }
+
+        _downRing.ReleaseTaken();
+    }
+}
