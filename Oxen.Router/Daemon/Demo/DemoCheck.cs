@@ -36,7 +36,7 @@ internal sealed class DemoCheck(DemoOptions options, DemoNetwork network, DemoTa
         double perPacket = packets == 0 ? 0 : (double)(allocated - allocatedBefore) / packets;
         bool v6Ok = await FetchIPv6Async(cancel).ConfigureAwait(false);
         bool udpOk = await EchoUdpAsync(cancel).ConfigureAwait(false);
-        ClientView view = await network.Client.Client!.ReadViewAsync(probeHops: true).ConfigureAwait(false);
+        ClientView view = await ProbedViewAsync(cancel).ConfigureAwait(false);
         double? repair = null;
         bool repairOk = true;
         if (options.Spares > 0) (repairOk, repair) = await RepairAsync(cancel).ConfigureAwait(false);
@@ -93,6 +93,19 @@ internal sealed class DemoCheck(DemoOptions options, DemoNetwork network, DemoTa
     }
 
     // ---- the steps ----
+
+    /// <summary>The paths with a round trip to every hop: probes go out, and a while later their answers are there.</summary>
+    private async Task<ClientView> ProbedViewAsync(CancellationToken cancel)
+    {
+        ClientView view = await network.Client.Client!.ReadViewAsync(probeHops: true).ConfigureAwait(false);
+        for (int i = 0; i < 20 && view.Groups.SelectMany(g => g.Paths).Any(p => p.Active && p.HopRtt.Contains(TimeSpan.Zero)); i++)
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(50), cancel).ConfigureAwait(false);
+            view = await network.Client.Client!.ReadViewAsync(probeHops: false).ConfigureAwait(false);
+        }
+
+        return view;
+    }
 
     private async Task<(bool Ok, double Rate)> DownloadAsync(CancellationToken cancel)
     {
