@@ -32,7 +32,7 @@ internal static unsafe partial class LibC
 
     // mmap(2), madvise(2), prctl(2), getrlimit(2), clock_gettime(2), getrusage(2)
     public const int PROT_NONE = 0, PROT_READ = 1, PROT_WRITE = 2, MAP_PRIVATE = 2, MAP_ANONYMOUS = 0x20;
-    public const int MADV_DONTDUMP = 16, MADV_WIPEONFORK = 18;
+    public const int MADV_HUGEPAGE = 14, MADV_DONTDUMP = 16, MADV_WIPEONFORK = 18, MADV_POPULATE_WRITE = 23;
     public const int PR_GET_DUMPABLE = 3, PR_SET_DUMPABLE = 4;
     public const int RLIMIT_MEMLOCK = 8;
     public const int CLOCK_PROCESS_CPUTIME_ID = 2, CLOCK_THREAD_CPUTIME_ID = 3;

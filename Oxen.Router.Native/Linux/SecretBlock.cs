@@ -97,6 +97,7 @@ internal sealed unsafe class SecretBlock : IDisposable
         nint start = map + (nint)_pageBytes;
         _start = (byte*)start;
         IsGuarded = LibC.mprotect(map, _pageBytes, LibC.PROT_NONE) == 0 & LibC.mprotect(start + (nint)usable, _pageBytes, LibC.PROT_NONE) == 0;
+        HugePages.Ask(new Span<byte>(_start, (int)bytes));
         IsUndumpable = LibC.madvise(start, usable, LibC.MADV_DONTDUMP) == 0;
         IsWipedOnFork = LibC.madvise(start, usable, LibC.MADV_WIPEONFORK) == 0;
         IsLocked = LibC.mlock(start, usable) == 0;

@@ -20,15 +20,8 @@ internal readonly struct LayerTweak : IEquatable<LayerTweak>
 
     private LayerTweak(byte sizeClass, byte direction, byte kind, byte position, ulong epoch)
     {
-        Span<byte> b = stackalloc byte[Bytes];
-        b.Clear();
-        b[0] = Version;
-        b[1] = sizeClass;
-        b[2] = direction;
-        b[3] = kind;
-        b[4] = position;
-        BinaryPrimitives.WriteUInt64BigEndian(b[8..], epoch);
-        _bytes = Vector128.Create<byte>(b);
+        ulong first = Version | (ulong)sizeClass << 8 | (ulong)direction << 16 | (ulong)kind << 24 | (ulong)position << 32;
+        _bytes = Vector128.Create(first, BinaryPrimitives.ReverseEndianness(epoch)).AsByte();
     }
 
     /// <summary>A data packet of a path.</summary>

@@ -3,6 +3,7 @@ using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Oxen.Router.Native;
+using Oxen.Router.Native.Linux;
 
 namespace Oxen.Router.Core.Paths;
 
@@ -41,6 +42,7 @@ internal sealed class ReplayFilter
 
         // Zero pages of the system: memory is touched only as blocks are.
         _words = GC.AllocateArray<ulong>(2 * _blocks * BlockWords + BlockWords, pinned: true);
+        HugePages.Ask(MemoryMarshal.AsBytes(_words.AsSpan()));
         _first = (int)((64 - (Marshal.UnsafeAddrOfPinnedArrayElement(_words, 0) & 63)) / 8 % BlockWords);
         Span<byte> key = stackalloc byte[24];
         entropy.FillSecret(key);
