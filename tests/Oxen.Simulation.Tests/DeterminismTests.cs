@@ -21,7 +21,7 @@ public sealed class DeterminismTests(ITestOutputHelper output)
         world.Until(() => world.Clients.All(c => c.IsReady() && c.Group()!.Paths.Count(p => p.Attached) >= 2), 60, "all clients ready");
         long began = Environment.TickCount64;
         int minutes = 0;
-        while (Environment.TickCount64 - began < 15_000 && minutes < 10)
+        while (Environment.TickCount64 - began < 12_000 && minutes < 10)
         {
             SimTransfer[] transfers = [.. world.Clients.Select(c => c.Transfer(100_000))];
             world.Until(() => transfers.All(t => t.Over), 60, "transfers");

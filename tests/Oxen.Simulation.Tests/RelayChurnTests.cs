@@ -45,8 +45,8 @@ public sealed class RelayChurnTests(ITestOutputHelper output)
     public void A_relay_that_drops_half_of_its_packets_is_left()
     {
         using SimWorld world = Begin(310, out SimRouter client);
-        SimTransfer transfer = client.Transfer(60_000_000);
-        world.Run(4);
+        SimTransfer transfer = client.Transfer(90_000_000);
+        world.Run(10);
         SimRouter victim = world.ById(client.Group()!.Active!.Hops[1]);
         Instant hit = world.Now;
         victim.DropSealed = 0.5;

@@ -24,9 +24,11 @@ internal sealed partial class ClientSessions : IDisposable
     // Traffic leaves a path so long before its end.
     private static readonly TimeSpan LeaveBefore = TimeSpan.FromSeconds(30);
 
-    // A path that loses so much more than another one of its group is given up, as long as it was seen often enough.
-    private const double LossThatFails = 0.3;
-    private const int LeastJudged = 8;
+    // A path that loses so much is given up if another one of its group loses less, by so many standard deviations that
+    // chance does not explain it.
+    private const double LossThatFails = 0.25;
+    private const double Deviations = 4;
+    private const int LeastJudged = 16;
 
     private readonly QuicTransportOptions _transport;
     private readonly PathOutlet[] _outlets;
@@ -371,7 +373,11 @@ internal sealed partial class ClientSessions : IDisposable
             if (path.Attached && (best is null || path.Health.Loss < best.Health.Loss)) best = path;
         }
 
-        if (worst is null || best is null || worst == best || worst.Health.Loss < LossThatFails || best.Health.Loss > worst.Health.Loss / 2) return;
+        if (worst is null || best is null || worst == best || worst.Health.Loss < LossThatFails) return;
+        double more = worst.Health.Loss - best.Health.Loss;
+        double mean = (worst.Health.Loss + best.Health.Loss) / 2;
+        double variance = mean * (1 - mean) * (1.0 / worst.Health.Judged + 1.0 / best.Health.Judged);
+        if (more * more <= Deviations * Deviations * variance) return;
         _events.OnPathFailed(worst.Path, "it loses too much", -1, now);
         Remove(group, worst, now);
     }

@@ -13,18 +13,19 @@ internal sealed class PathHealth
     private static readonly TimeSpan MaxPatience = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan BusyAfterTraffic = TimeSpan.FromSeconds(2);
 
-    // Probes that must be unanswered before a path is dead: more on a path that loses some anyway.
+    // Probes that must be unanswered before a path is dead: more on a path that loses some anyway, or where nobody is in a hurry.
     private const int LeastUnanswered = 4;
+    private const int MoreWhenIdle = 2;
     private const int MorePerLoss = 16;
 
     /// <summary>Loss is judged over so many probes.</summary>
-    public const int JudgedProbes = 20;
+    public const int JudgedProbes = 64;
 
     private readonly Dictionary<ulong, (Instant Sent, byte Hop)> _outstanding = [];
     private readonly List<ulong> _forget = [];
     private readonly TimeSpan[] _hopRtt;
     private readonly Instant[] _hopHeard;
-    private uint _lost;        // of the last probes to the terminal, newest in bit 0: 1 was not answered
+    private ulong _lost;       // of the last probes to the terminal, newest in bit 0: 1 was not answered
     private int _judged;
     private bool _asked;
     private int _unanswered;   // probes to the terminal since anything was heard
@@ -107,7 +108,7 @@ internal sealed class PathHealth
         if (_oldestUnanswered.IsNever)
         {
             _oldestUnanswered = now;
-            _tolerated = LeastUnanswered + (int)(MorePerLoss * Loss);
+            _tolerated = LeastUnanswered + (IsBusy(now) ? 0 : MoreWhenIdle) + (int)(MorePerLoss * Loss);
         }
 
         _unanswered++;
@@ -163,7 +164,7 @@ internal sealed class PathHealth
 
     private void Judge(bool lost)
     {
-        _lost = ((_lost << 1) | (lost ? 1u : 0u)) & ((1u << JudgedProbes) - 1);
+        _lost = (_lost << 1) | (lost ? 1UL : 0);
         _judged = Math.Min(JudgedProbes, _judged + 1);
     }
 

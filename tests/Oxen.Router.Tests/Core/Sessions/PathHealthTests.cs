@@ -75,10 +75,10 @@ public sealed class PathHealthTests
     }
 
     [Fact]
-    public void Loss_is_the_share_of_the_last_twenty()
+    public void Loss_is_the_share_of_the_last_probes()
     {
         PathHealth health = Begin(out Instant now);
-        for (int i = 0; i < 60; i++)
+        for (int i = 0; i < 140; i++)
         {
             health.OnProbeSent(++_id, Last, now);
             if (i % 2 == 0) Answer(health, ref now);
@@ -87,7 +87,7 @@ public sealed class PathHealthTests
 
         Assert.Equal(PathHealth.JudgedProbes, health.Judged);
         Assert.InRange(health.Loss, 0.4, 0.6);
-        for (int i = 0; i < 30; i++)
+        for (int i = 0; i < 70; i++)
         {
             health.OnProbeSent(++_id, Last, now);
             Answer(health, ref now);
