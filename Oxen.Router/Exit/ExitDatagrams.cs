@@ -20,10 +20,14 @@ internal sealed class ExitDatagrams : IDisposable
     private readonly Dictionary<(long Session, ushort Association), ExitAssociation> _associations = [];
     private readonly Dictionary<long, int> _perSession = [];
     private readonly ConcurrentQueue<Resolved> _resolved = new();
+    private readonly Action? _wake;
     private readonly CancellationTokenSource _stop = new();
 
-    public ExitDatagrams(ExitPolicy policy, IExitResolver resolver, IExitRecordSink sink, ExitLimits limits, TimeProvider time, SharedDropCounters drops)
+    /// <param name="wake">Called on a pool thread when a name was resolved: have the session thread call <see cref="DeliverResolved"/>.
+    /// Without it, the next `Handle` or `Sweep` sends what waited.</param>
+    public ExitDatagrams(ExitPolicy policy, IExitResolver resolver, IExitRecordSink sink, ExitLimits limits, TimeProvider time, SharedDropCounters drops, Action? wake = null)
     {
+        _wake = wake;
         ArgumentNullException.ThrowIfNull(limits);
         _policy = policy;
         _limits = limits;
@@ -73,11 +77,11 @@ internal sealed class ExitDatagrams : IDisposable
         {
             byte[] copy = payload.ToArray();
             ushort port = to.Port;
-            if (!_names.Resolve(to.Name, found => _resolved.Enqueue(new Resolved(association, found, port, copy)))) Drops.Count(DropReason.NameNotResolved);
+            if (!_names.Resolve(to.Name, found => OnResolved(new Resolved(association, found, port, copy)))) Drops.Count(DropReason.NameNotResolved);
         }
     }
 
-    /// <summary>Call about once a second: sends what waited for a name and ends silent associations.</summary>
+    /// <summary>Call about once a second: ends silent associations.</summary>
     public void Sweep(Instant now)
     {
         DeliverResolved();
@@ -89,6 +93,15 @@ internal sealed class ExitDatagrams : IDisposable
         }
 
         foreach ((long, ushort) key in over ?? []) Remove(key);
+    }
+
+    /// <summary>Sends what waited for a name that is resolved now.</summary>
+    public void DeliverResolved()
+    {
+        while (_resolved.TryDequeue(out Resolved waiting))
+        {
+            if (!waiting.To.IsDisposed) SendToName(waiting.To, waiting.Addresses, waiting.Port, waiting.Payload);
+        }
     }
 
     /// <summary>The session is over: all its sockets are closed.</summary>
@@ -128,12 +141,10 @@ internal sealed class ExitDatagrams : IDisposable
         else _perSession[key.Session] = left;
     }
 
-    private void DeliverResolved()
+    private void OnResolved(in Resolved waiting)
     {
-        while (_resolved.TryDequeue(out Resolved waiting))
-        {
-            if (!waiting.To.IsDisposed) SendToName(waiting.To, waiting.Addresses, waiting.Port, waiting.Payload);
-        }
+        _resolved.Enqueue(waiting);
+        _wake?.Invoke();
     }
 
     private void SendToName(ExitAssociation association, IPAddress[] addresses, ushort port, ReadOnlySpan<byte> payload)

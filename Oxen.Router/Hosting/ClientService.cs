@@ -17,6 +17,7 @@ internal sealed class ClientService : IOnionStreams, IOnionDatagrams
 {
     private const int SharedGroup = 0;
     private const int MaxGroups = 32;
+    private static readonly TimeSpan GroupIdle = TimeSpan.FromMinutes(5);
     private static readonly TimeSpan OpenPatience = TimeSpan.FromSeconds(15);
 
     private readonly RouterNode _node;
@@ -31,7 +32,11 @@ internal sealed class ClientService : IOnionStreams, IOnionDatagrams
     private int _nextGroup = SharedGroup;
     private ushort _nextAssociation;
 
-    private sealed record Opening(TaskCompletionSource<OnionStream> Completion, CancellationToken Cancel);
+    /// <summary>Somebody who waits for a stream; the group is known once the session thread has seen it.</summary>
+    private sealed record Opening(TaskCompletionSource<OnionStream> Completion, CancellationToken Cancel)
+    {
+        public int Group { get; set; } = -1;
+    }
 
     public ClientService(RouterNode node, SessionLoop sessions, ControlLoop control)
     {
@@ -87,8 +92,9 @@ internal sealed class ClientService : IOnionStreams, IOnionDatagrams
                 return;
             }
 
-            if (group.State == ClientGroupState.Ready && _sessions.OpenStream(group.Quic!, now) is { } bridge) opening.Completion.TrySetResult(bridge);
-            else Waiting(group.Number).Add(opening);
+            opening.Group = group.Number;
+            Waiting(group.Number).Add(opening);
+            ServeWaiting(group, now);
         });
         return new ValueTask<OnionStream>(AwaitAsync(opening, cancel));
     }
@@ -148,17 +154,30 @@ internal sealed class ClientService : IOnionStreams, IOnionDatagrams
         return _sessions.Client!.GetOrAdd(number);
     }
 
-    /// <summary>Ends the group that was used the longest ago, if that is a while.</summary>
+    /// <summary>Ends the group that was used the longest ago, if that is a while and it carries nothing.</summary>
     private bool EvictOne(Instant now)
     {
-        KeyValuePair<IsolationKey, int> oldest = _groups.Where(g => g.Value != SharedGroup).MinBy(g => _lastUse[g.Value]);
-        if (oldest.Value == SharedGroup || now - _lastUse[oldest.Value] < TimeSpan.FromMinutes(5)) return false;
-        _groups.Remove(oldest.Key);
-        _lastUse.Remove(oldest.Value);
-        if (_sessions.Client!.TryGet(oldest.Value, out ClientGroup? group)) _sessions.Client.Close(group!, now);
-        _control.Post(_ => _control.Core.Client!.Drop(oldest.Value));
+        IsolationKey oldest = default;
+        int number = SharedGroup;
+        foreach ((IsolationKey key, int candidate) in _groups)
+        {
+            if (candidate == SharedGroup || now - _lastUse[candidate] < GroupIdle || IsBusy(candidate)) continue;
+            if (number == SharedGroup || _lastUse[candidate] < _lastUse[number]) (oldest, number) = (key, candidate);
+        }
+
+        if (number == SharedGroup) return false;
+        _groups.Remove(oldest);
+        _lastUse.Remove(number);
+        _waiting.Remove(number);
+        if (_sessions.Client!.TryGet(number, out ClientGroup? group)) _sessions.Client.Close(group!, now);
+        _control.Post(_ => _control.Core.Client!.Drop(number));
         return true;
     }
+
+    private bool IsBusy(int number) =>
+        (_waiting.TryGetValue(number, out List<Opening>? waiting) && waiting.Count > 0)
+        || (_sessions.Client!.TryGet(number, out ClientGroup? group) && _sessions.StreamsOf(group!.Quic) > 0)
+        || _associations.Keys.Any(a => a.Group == number);
 
     private void OnGroupReady(ClientGroup group, Instant now)
     {
@@ -186,7 +205,7 @@ internal sealed class ClientService : IOnionStreams, IOnionDatagrams
 
             if (_sessions.OpenStream(group.Quic!, now) is not { } bridge) return;
             waiting.RemoveAt(0);
-            if (!opening.Completion.TrySetResult(bridge)) bridge.Abort();
+            if (!opening.Completion.TrySetResult(bridge)) _ = AbandonAsync(bridge);
         }
     }
 
@@ -205,14 +224,32 @@ internal sealed class ClientService : IOnionStreams, IOnionDatagrams
         catch (TimeoutException)
         {
             // Whoever is late finds the completion taken.
-            if (opening.Completion.TrySetCanceled(CancellationToken.None)) throw NoPath();
+            if (opening.Completion.TrySetCanceled(CancellationToken.None))
+            {
+                StopWaiting(opening);
+                throw NoPath();
+            }
+
             return await opening.Completion.Task.ConfigureAwait(false);
         }
         catch (OperationCanceledException)
         {
-            if (!opening.Completion.TrySetCanceled(cancel) && opening.Completion.Task.IsCompletedSuccessfully) opening.Completion.Task.Result.Abort();
+            if (opening.Completion.TrySetCanceled(cancel)) StopWaiting(opening);
+            else if (opening.Completion.Task.IsCompletedSuccessfully) await AbandonAsync(opening.Completion.Task.Result).ConfigureAwait(false);
             throw;
         }
+    }
+
+    /// <summary>Nobody waits any more: without a path, such openings would pile up.</summary>
+    private void StopWaiting(Opening opening) => _sessions.Post(_ =>
+    {
+        if (_waiting.TryGetValue(opening.Group, out List<Opening>? waiting)) waiting.Remove(opening);
+    });
+
+    private static async Task AbandonAsync(OnionStream stream)
+    {
+        stream.Abort();
+        await stream.DisposeAsync().ConfigureAwait(false);
     }
 
     private OnionUnavailableException NoPath() => new(Trouble.Length > 0 ? $"there is no path to an exit: {Trouble}" : "there is no path to an exit yet");

@@ -21,7 +21,8 @@ internal sealed class ExitHost : IDisposable
         ExitPolicy policy = options.ExitPolicy ?? Nothing;
         IExitResolver resolver = options.ExitResolver ?? new SystemResolver();
         _streams = new ExitStreamHandler(policy, resolver, options.Time, options.ExitLimits, requests);
-        _datagrams = new ExitDatagrams(policy, resolver, sessions, options.ExitLimits, options.Time, _drops);
+        var deliver = new Deliver(this);
+        _datagrams = new ExitDatagrams(policy, resolver, sessions, options.ExitLimits, options.Time, _drops, () => sessions.Post(deliver));
         sessions.StreamOpened = OnStream;
         sessions.UdpArrived = (session, record, now) => _datagrams.Handle(session, record.Span, now);
         sessions.Tick = _datagrams.Sweep;
@@ -34,5 +35,16 @@ internal sealed class ExitHost : IDisposable
 
     public void Dispose() => _datagrams.Dispose();
 
-    private void OnStream(long session, StreamBridge bridge, Instant now) => _ = Task.Run(() => _streams.RunAsync(session, bridge, _stop));
+    private void OnStream(long session, StreamBridge bridge, Instant now) => _ = Task.Run(() => ServeAsync(session, bridge));
+
+    private async Task ServeAsync(long session, StreamBridge bridge)
+    {
+        await using (bridge.ConfigureAwait(false)) await _streams.RunAsync(session, bridge, _stop).ConfigureAwait(false);
+    }
+
+    /// <summary>Datagrams whose name was just resolved leave at once, on the session thread.</summary>
+    private sealed class Deliver(ExitHost host) : ILoopWork
+    {
+        public void Run(Instant now) => host._datagrams.DeliverResolved();
+    }
 }

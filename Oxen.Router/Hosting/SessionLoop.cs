@@ -14,7 +14,7 @@ namespace Oxen.Router.Hosting;
 /// The session thread of a router: what the shards deliver in, what is to be originated out. It owns either a client's
 /// sessions or a terminal's, and the bridges between their QUIC streams and the application's pipes.
 /// </summary>
-internal sealed class SessionLoop : LoopThread, IClientSessionEvents, IExitSessionEvents, Exit.IExitRecordSink
+internal sealed class SessionLoop : LoopThread, IClientSessionEvents, IExitSessionEvents, Exit.IExitRecordSink, IStreamBridgeHost
 {
     private static readonly TimeSpan TickEvery = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan StallRetry = TimeSpan.FromMicroseconds(100);
@@ -65,7 +65,7 @@ internal sealed class SessionLoop : LoopThread, IClientSessionEvents, IExitSessi
 
     public Action<long, Instant>? SessionClosed { get; set; }
 
-    /// <summary>Called about once a second.</summary>
+    /// <summary>Called twice a second.</summary>
     public Action<Instant>? Tick { get; set; }
 
     protected override Instant NextDeadline
@@ -109,6 +109,9 @@ internal sealed class SessionLoop : LoopThread, IClientSessionEvents, IExitSessi
     {
         if (_bridges.TryGetValue(connection, out Dictionary<long, StreamBridge>? streams)) streams.Remove(bridge.Stream);
     }
+
+    /// <summary>Streams that a connection carries now. Session thread.</summary>
+    public int StreamsOf(QuicConnection? connection) => connection is not null && _bridges.TryGetValue(connection, out Dictionary<long, StreamBridge>? streams) ? streams.Count : 0;
 
     public int OpenStreams => _bridges.Values.Sum(s => s.Count);
 

@@ -14,24 +14,32 @@ namespace Oxen.Router.Hosting;
 //
 // Everything with `now` runs on the session thread. Nothing is allocated per chunk: the awaiters' callbacks are made once.
 
+/// <summary>What a bridge needs of the thread that it lives on.</summary>
+internal interface IStreamBridgeHost
+{
+    /// <summary>Runs the work on the session thread. Any thread.</summary>
+    void Post(ILoopWork work);
+
+    /// <summary>Both halves of the bridge are over.</summary>
+    void Forget(StreamBridge bridge, QuicConnection connection);
+}
+
 /// <summary>A stream inside a path, as the proxy doors and the exit see it.</summary>
 internal sealed class StreamBridge : OnionStream, IDuplexPipe
 {
-    private static readonly PipeOptions Options = new(
-        readerScheduler: PipeScheduler.ThreadPool,
-        writerScheduler: PipeScheduler.Inline,
-        pauseWriterThreshold: 512 * 1024,
-        resumeWriterThreshold: 256 * 1024,
-        minimumSegmentSize: 16 * 1024,
-        useSynchronizationContext: false);
+    // The application's continuations go to the thread pool, never inline: its code must not run on the session thread.
+    // Ours only post to the loop, which is cheap enough for whichever thread they happen on.
+    private static readonly PipeOptions Incoming = Options(reader: PipeScheduler.ThreadPool, writer: PipeScheduler.Inline);
+    private static readonly PipeOptions Outgoing = Options(reader: PipeScheduler.Inline, writer: PipeScheduler.ThreadPool);
 
-    private readonly SessionLoop _loop;
+    private readonly IStreamBridgeHost _host;
     private readonly QuicConnection _connection;
-    private readonly Pipe _incoming = new(Options);
-    private readonly Pipe _outgoing = new(Options);
+    private readonly Pipe _incoming = new(Incoming);
+    private readonly Pipe _outgoing = new(Outgoing);
     private readonly Work _onFlushed;
     private readonly Work _onOutgoing;
     private readonly Work _onAbort;
+    private readonly Work _onDispose;
     private System.Runtime.CompilerServices.ValueTaskAwaiter<FlushResult> _flush;
     private System.Runtime.CompilerServices.ValueTaskAwaiter<ReadResult> _read;
     private bool _flushing;    // the incoming pipe is full: no reading from QUIC until it was read
@@ -41,16 +49,17 @@ internal sealed class StreamBridge : OnionStream, IDuplexPipe
     private bool _outgoingDone;
     private bool _removed;
     private Exception? _abortReason;
-    private int _aborted;
+    private int _aborted, _disposed;
 
-    public StreamBridge(SessionLoop loop, QuicConnection connection, long stream)
+    public StreamBridge(IStreamBridgeHost host, QuicConnection connection, long stream)
     {
-        _loop = loop;
+        _host = host;
         _connection = connection;
         Stream = stream;
         _onFlushed = new Work(this, static (b, now) => b.Flushed(now));
         _onOutgoing = new Work(this, static (b, now) => b.PumpOutgoing(now));
-        _onAbort = new Work(this, static (b, now) => b.AbortNow(now));
+        _onAbort = new Work(this, static (b, _) => b.AbortNow());
+        _onDispose = new Work(this, static (b, _) => b.DisposeNow());
     }
 
     public long Stream { get; }
@@ -61,12 +70,8 @@ internal sealed class StreamBridge : OnionStream, IDuplexPipe
 
     PipeWriter IDuplexPipe.Output => _outgoing.Writer;
 
-    /// <summary>Session thread: begins to carry bytes.</summary>
-    public void Start(Instant now)
-    {
-        PumpOutgoing(now);
-        PumpIncoming(now);
-    }
+    /// <summary>Session thread: begins to carry bytes outwards. What comes in is told by <see cref="OnReadable"/>.</summary>
+    public void Start(Instant now) => PumpOutgoing(now);
 
     // ---- session thread ----
 
@@ -81,12 +86,8 @@ internal sealed class StreamBridge : OnionStream, IDuplexPipe
     /// <summary>The peer abandoned its half.</summary>
     public void OnReset(ulong code, Instant now) => EndIncoming(new IOException($"the far side reset the stream (code {code})"));
 
-    /// <summary>The peer wants no more from us.</summary>
-    public void OnStopped(ulong code, Instant now)
-    {
-        _connection.Reset(Stream, code);
-        EndOutgoing(new IOException($"the far side takes no more (code {code})"));
-    }
+    /// <summary>The peer wants no more from us (QUIC has reset our half already). Code 0: it has heard enough, nothing is wrong.</summary>
+    public void OnStopped(ulong code, Instant now) => EndOutgoing(code == 0 ? null : new IOException($"the far side takes no more (code {code})"));
 
     /// <summary>The connection under the stream is gone.</summary>
     public void OnLost(string reason, Instant now)
@@ -101,14 +102,16 @@ internal sealed class StreamBridge : OnionStream, IDuplexPipe
     {
         if (Interlocked.Exchange(ref _aborted, 1) != 0) return;
         _abortReason = reason;
-        _loop.Post(_onAbort);
+        _host.Post(_onAbort);
     }
 
     public override ValueTask DisposeAsync()
     {
-        // A stream whose two halves have ended well is finished already; what is left of any other is abandoned.
+        // What was written still goes out, with its end behind it; what would still come is refused.
+        if (Interlocked.Exchange(ref _disposed, 1) != 0) return ValueTask.CompletedTask;
+        _outgoing.Writer.Complete(Volatile.Read(ref _aborted) != 0 ? new IOException("the stream was aborted") : null);
         _incoming.Reader.Complete();
-        _outgoing.Writer.Complete();
+        _host.Post(_onDispose);
         return ValueTask.CompletedTask;
     }
 
@@ -117,54 +120,79 @@ internal sealed class StreamBridge : OnionStream, IDuplexPipe
     private void PumpIncoming(Instant now)
     {
         if (_flushing || _incomingDone) return;
-        while (true)
+        bool finished;
+        int read;
+        do
         {
             Span<byte> room = _incoming.Writer.GetSpan(4096);
-            int read = _connection.Read(Stream, room, out bool finished);
+            read = _connection.Read(Stream, room, out finished);
             if (read > 0) _incoming.Writer.Advance(read);
-            if (read > 0 && !finished && read == room.Length) continue;
+            else break;
+        }
+        while (!finished);
+
+        if (finished && !_connection.IsEstablished)
+        {
+            // Not the stream's end, but the connection's: its event is on the way.
+            EndIncoming(new IOException("the connection through the path ended"));
+            return;
+        }
+
+        if (finished)
+        {
+            EndIncoming(null);
+            return;
+        }
+
+        try
+        {
 #pragma warning disable CA2012 // its result is taken once: here when it is complete, else by the awaiter's callback
             ValueTask<FlushResult> flush = _incoming.Writer.FlushAsync();
 #pragma warning restore CA2012
-            if (finished)
+            if (!flush.IsCompleted)
             {
-                if (flush.IsCompleted) _ = flush.Result;
-                EndIncoming(null);
-                return;
+                _flushing = true;
+                _flush = flush.GetAwaiter();
+                _flush.UnsafeOnCompleted(_onFlushed.Post);
             }
-
-            if (flush.IsCompletedSuccessfully)
+            else if (flush.Result.IsCompleted)
             {
-                if (flush.Result.IsCompleted)
-                {
-                    // The application reads no more.
-                    _connection.StopSending(Stream, 0);
-                    EndIncoming(null);
-                }
-
-                return;
+                RefuseIncoming(0);
             }
-
-            _flushing = true;
-            _flush = flush.GetAwaiter();
-            _flush.UnsafeOnCompleted(_onFlushed.Post);
-            return;
+        }
+        catch (Exception)
+        {
+            RefuseIncoming(1);
         }
     }
 
     private void Flushed(Instant now)
     {
+        if (!_flushing) return;
         _flushing = false;
         if (_incomingDone) return;
-        FlushResult result = _flush.GetResult();
-        if (result.IsCompleted)
+        try
         {
-            _connection.StopSending(Stream, 0);
-            EndIncoming(null);
+            if (_flush.GetResult().IsCompleted)
+            {
+                RefuseIncoming(0);
+                return;
+            }
+        }
+        catch (Exception)
+        {
+            RefuseIncoming(1);
             return;
         }
 
         PumpIncoming(now);
+    }
+
+    /// <summary>The application reads no more: well (code 0), or because something broke (it completed its reader with an exception).</summary>
+    private void RefuseIncoming(ulong code)
+    {
+        _connection.StopSending(Stream, code);
+        EndIncoming(null);
     }
 
     private void PumpOutgoing(Instant now)
@@ -253,7 +281,23 @@ internal sealed class StreamBridge : OnionStream, IDuplexPipe
         EndOutgoing(e);
     }
 
-    private void AbortNow(Instant now)
+    private void DisposeNow()
+    {
+        if (!_incomingDone) RefuseIncoming(0);
+        if (_outgoingDone || !_blocked) return;
+
+        // A writer that ended with an exception is seen by reading, which a blocked stream does not do.
+        try
+        {
+            if (_outgoing.Reader.TryRead(out ReadResult result)) _outgoing.Reader.AdvanceTo(result.Buffer.Start);
+        }
+        catch (Exception e)
+        {
+            FailOutgoing(e);
+        }
+    }
+
+    private void AbortNow()
     {
         Exception reason = _abortReason ?? new IOException("the stream was aborted");
         if (!_outgoingDone) _connection.Reset(Stream, 1);
@@ -276,7 +320,7 @@ internal sealed class StreamBridge : OnionStream, IDuplexPipe
         _outgoingDone = true;
         if (_reading)
         {
-            // The pipe allows Complete only when no read is under way: end that read first, its callback finds us done.
+            // Ends the read that is under way; its callback finds us done.
             _outgoing.Reader.CancelPendingRead();
         }
 
@@ -288,8 +332,16 @@ internal sealed class StreamBridge : OnionStream, IDuplexPipe
     {
         if (!_incomingDone || !_outgoingDone || _removed) return;
         _removed = true;
-        _loop.Forget(this, _connection);
+        _host.Forget(this, _connection);
     }
+
+    private static PipeOptions Options(PipeScheduler reader, PipeScheduler writer) => new(
+        readerScheduler: reader,
+        writerScheduler: writer,
+        pauseWriterThreshold: 512 * 1024,
+        resumeWriterThreshold: 256 * 1024,
+        minimumSegmentSize: 16 * 1024,
+        useSynchronizationContext: false);
 
     /// <summary>A callback on the session thread, made once and posted as often as needed.</summary>
     private sealed class Work : ILoopWork
@@ -301,7 +353,7 @@ internal sealed class StreamBridge : OnionStream, IDuplexPipe
         {
             _bridge = bridge;
             _run = run;
-            Post = () => _bridge._loop.Post(this);
+            Post = () => _bridge._host.Post(this);
         }
 
         public Action Post { get; }

@@ -84,7 +84,7 @@ public sealed class Socks5ConnectionHandlerTests
         IsolationKey[] keys = [.. onion.Isolations];
         Assert.Equal(keys[0], keys[2]);
         Assert.Equal(3, keys.Distinct().Count());
-        Assert.DoesNotContain(default, keys);
+        Assert.All(keys, key => Assert.False(key.IsShared));
     }
 
     [Fact]

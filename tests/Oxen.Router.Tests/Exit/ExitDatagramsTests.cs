@@ -49,6 +49,18 @@ public sealed class ExitDatagramsTests : IDisposable
     }
 
     [Fact]
+    public async Task A_datagram_to_a_name_calls_for_its_delivery_as_soon_as_the_name_is_resolved()
+    {
+        var woken = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var exit = new ExitDatagrams(Loopback, _names, _sink, new ExitLimits(), TimeProvider.System, new SharedDropCounters(), () => woken.TrySetResult());
+        Assert.True(ProxyDestination.TryFromHost("echo.test", (ushort)Server.Port, out ProxyDestination named));
+        exit.Handle(7, Record(3, named, [5, 6]), _clock.Now);
+        await woken.Task.WaitAsync(TimeSpan.FromSeconds(10));
+        exit.DeliverResolved();
+        Assert.Equal<byte>([5, 6], Receive().Payload);
+    }
+
+    [Fact]
     public async Task A_datagram_goes_out_and_its_answer_comes_back_with_the_senders_address()
     {
         _exit.Handle(7, Record(3, ProxyDestination.FromEndPoint(Server), [1, 2, 3]), _clock.Now);

@@ -8,15 +8,16 @@ internal enum ResetState : byte
     Acked,
 }
 
+/// <summary>What is to be told of a stream, lowest bit first: a reset before anything readable, so that an abandoned stream never looks like one that ended.</summary>
 [Flags]
 internal enum StreamEvents : byte
 {
     None = 0,
     Opened = 1,
-    Readable = 2,
-    Writable = 4,
-    Reset = 8,
-    Stopped = 16,
+    Reset = 2,
+    Stopped = 4,
+    Readable = 8,
+    Writable = 16,
 }
 
 /// <summary>Both halves of a stream. The rules are the connection's; here is only what it remembers. RFC 9000 section 3.</summary>
