@@ -37,6 +37,22 @@ internal static partial class OnionLayer
         else ForwardScalar(body, expandedKeys, tweak);
     }
 
+    /// <summary><see cref="Forward"/> on two bodies of any size and key: the second's work fills the waits of the first.</summary>
+    public static void ForwardTwo(
+        Span<byte> first, ReadOnlySpan<byte> firstKeys, in LayerTweak firstTweak, Span<byte> second, ReadOnlySpan<byte> secondKeys, in LayerTweak secondTweak)
+    {
+        Check(first, firstKeys);
+        Check(second, secondKeys);
+        if (AesBlock.IsAccelerated && Gf128.IsAccelerated)
+        {
+            ForwardTwoVector(first, firstKeys, firstTweak, second, secondKeys, secondTweak);
+            return;
+        }
+
+        ForwardScalar(first, firstKeys, firstTweak);
+        ForwardScalar(second, secondKeys, secondTweak);
+    }
+
     /// <summary>What clients do: undoes <see cref="Forward"/>.</summary>
     public static void Inverse(Span<byte> body, ReadOnlySpan<byte> expandedKeys, in LayerTweak tweak)
     {

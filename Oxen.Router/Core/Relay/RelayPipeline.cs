@@ -111,45 +111,79 @@ internal sealed class RelayPipeline(ShardTables tables, ClientPipeline client, P
 
     private void Peel(int from, int to, Instant now)
     {
+        int waiting = -1; // for a second one: two layers at once cost less than one after the other
         for (int i = from; i < to; i++)
         {
             ref Packet p = ref packets[i];
             if (p.Verdict != Verdict.Undecided) continue;
             ref SlotRow slot = ref tables.Hops.Slot(p.Slot);
-            Span<byte> body = Body(p);
+            if (slot.Kind == SlotKind.Closed)
+            {
+                Drop(ref p, DropReason.PathClosed); // by a packet before it in this chunk
+                continue;
+            }
+
             if (slot.Kind == SlotKind.ClientDown)
             {
-                DropReason reason = client.Receive(slot.Path, body, p.Class, p.Epoch, now);
+                DropReason reason = client.Receive(slot.Path, Body(p), p.Class, p.Epoch, now);
                 if (reason == DropReason.None) p.Verdict = Verdict.Done;
                 else Drop(ref p, reason);
                 continue;
             }
 
-            PathDirection direction = slot.Direction;
-            ReadOnlySpan<byte> keys = tables.Keys.Keys(slot.Path, direction, p.Epoch);
-            if (keys.IsEmpty)
+            if (tables.Keys.Keys(slot.Path, slot.Direction, p.Epoch).IsEmpty)
             {
                 Drop(ref p, DropReason.WrongEpoch);
                 continue;
             }
 
-            OnionLayer.Forward(body, keys, LayerTweak.ForData(p.Class, direction, p.Epoch));
-            if (direction == PathDirection.Upstream && ShardTables.HasTenZeros(body))
+            if (waiting < 0)
             {
-                p.Verdict = Verdict.Addressed;
+                waiting = i;
+                continue;
             }
-            else if (slot.Kind == SlotKind.TerminalUp)
-            {
-                Drop(ref p, DropReason.NotRecognised);
-                tables.CountFailure(slot.Path, p.Epoch, now);
-            }
-            else
-            {
-                p.Verdict = Verdict.Forward;
-                ulong mix = tables.Filter.Mix(body, tables.Hops.SlotNumber(p.Slot), slot.Generation);
-                tables.Filter.Fetch(mix, p.Epoch);
-                _mixes[i - from] = mix;
-            }
+
+            ref Packet q = ref packets[waiting];
+            PathDirection first = tables.Hops.Slot(q.Slot).Direction, second = slot.Direction;
+            OnionLayer.ForwardTwo(
+                Body(q), tables.Keys.Keys(tables.Hops.Slot(q.Slot).Path, first, q.Epoch), LayerTweak.ForData(q.Class, first, q.Epoch),
+                Body(p), tables.Keys.Keys(slot.Path, second, p.Epoch), LayerTweak.ForData(p.Class, second, p.Epoch));
+            Peeled(ref q, out _mixes[waiting - from], now);
+            Peeled(ref p, out _mixes[i - from], now);
+            waiting = -1;
+        }
+
+        if (waiting < 0) return;
+        ref Packet last = ref packets[waiting];
+        ref SlotRow lastSlot = ref tables.Hops.Slot(last.Slot);
+        OnionLayer.Forward(
+            Body(last), tables.Keys.Keys(lastSlot.Path, lastSlot.Direction, last.Epoch), LayerTweak.ForData(last.Class, lastSlot.Direction, last.Epoch));
+        Peeled(ref last, out _mixes[waiting - from], now);
+    }
+
+    private void Peeled(ref Packet p, out ulong mix, Instant now)
+    {
+        ref SlotRow slot = ref tables.Hops.Slot(p.Slot);
+        Span<byte> body = Body(p);
+        mix = 0;
+        if (slot.Kind == SlotKind.Closed)
+        {
+            Drop(ref p, DropReason.PathClosed);
+        }
+        else if (slot.Direction == PathDirection.Upstream && ShardTables.HasTenZeros(body))
+        {
+            p.Verdict = Verdict.Addressed;
+        }
+        else if (slot.Kind == SlotKind.TerminalUp)
+        {
+            Drop(ref p, DropReason.NotRecognised);
+            tables.CountFailure(slot.Path, p.Epoch, now);
+        }
+        else
+        {
+            p.Verdict = Verdict.Forward;
+            mix = tables.Filter.Mix(body, tables.Hops.SlotNumber(p.Slot), slot.Generation);
+            tables.Filter.Fetch(mix, p.Epoch);
         }
     }
 

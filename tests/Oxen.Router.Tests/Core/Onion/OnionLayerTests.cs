@@ -43,6 +43,25 @@ public sealed class OnionLayerTests
     }
 
     [Fact]
+    public void Two_layers_at_once_equal_one_after_the_other_in_any_pair_of_sizes()
+    {
+        byte[] keys = Keys(1), otherKeys = Keys(2);
+        LayerTweak otherTweak = LayerTweak.ForData(SizeClass.Reduced, PathDirection.Downstream, 29_500_001);
+        int[] lengths = [32, 48, 208, 224, 272, OnionLayer.ReducedBodyBytes, 1280, OnionLayer.FullBodyBytes, OnionLayer.MaxBodyBytes];
+        foreach (int length in lengths)
+        {
+            foreach (int otherLength in lengths)
+            {
+                byte[] both = Random((ulong)(length * 7 + otherLength), length + otherLength), expected = [.. both];
+                OnionLayer.ForwardTwo(both.AsSpan(0, length), keys, Tweak, both.AsSpan(length), otherKeys, otherTweak);
+                OnionLayer.ForwardScalar(expected.AsSpan(0, length), keys, Tweak);
+                OnionLayer.ForwardScalar(expected.AsSpan(length), otherKeys, otherTweak);
+                Assert.Equal(expected, both);
+            }
+        }
+    }
+
+    [Fact]
     public void The_counter_has_room_for_the_largest_class_and_for_build_records()
     {
         Assert.True(OnionLayer.FullBodyBytes <= OnionLayer.MaxBodyBytes);
