@@ -176,7 +176,7 @@ public sealed class DoorFuzz
             }
 
             return config is not null || diagnostics.Any(d => d.Code != ConfigDiagnostic.Syntax);
-        }, "[]=\"'\n\\#.0159-_ routeclinxdyks{},");
+        }, "abcdefghiklmnoprstuxy0123456789.:/-_ []=\"#,\n");
         Assert.True(good > 100);
     }
 

@@ -52,7 +52,7 @@ internal static class ParserFuzz
                     length = (int)Draw(length + 1);
                     break;
                 case 2:   // a few bytes changed
-                    for (uint n = Draw(4); n < 4 && length > 0; n++) work[Draw(length)] = Draw(2) == 0 ? (byte)Draw(256) : Letter();
+                    for (uint n = Draw(4); n < 4 && length > 0; n++) work[Draw(length)] = Draw(8) == 0 ? (byte)Draw(256) : Letter();
                     break;
                 case 3:   // a piece doubled or taken out
                     int from = (int)Draw(length + 1), piece = (int)Draw(Math.Min(32, length - from) + 1);
