@@ -81,12 +81,6 @@ internal sealed partial class QuicEndpoint
             return;
         }
 
-        if (!_prefixes.TryTake(from, now))
-        {
-            Counters.DroppedByPrefixLimit++;
-            return;
-        }
-
         var destination = new ConnectionId(header.Destination);
         ConnectionId original = destination;
         bool validated = false;
@@ -97,7 +91,20 @@ internal sealed partial class QuicEndpoint
         }
         else if (!header.Token.IsEmpty) Counters.DroppedBadToken++;
 
-        if (!validated && (_options.Retry == QuicRetryPolicy.Always || (_options.Retry == QuicRetryPolicy.UnderLoad && HalfOpen >= _options.RetryAboveHalfOpen)))
+        // A source address that nobody has proved may be a victim's: what comes under it must not use up the share of who lives
+        // there. So the share is asked twice, and who has spent the first one without a proof is asked for the proof.
+        bool retry = !validated && (_options.Retry == QuicRetryPolicy.Always || (_options.Retry == QuicRetryPolicy.UnderLoad && HalfOpen >= _options.RetryAboveHalfOpen));
+        if (!retry && !(validated ? _provenPrefixes : _prefixes).TryTake(from, now))
+        {
+            retry = !validated && _options.Retry == QuicRetryPolicy.UnderLoad;
+            if (!retry)
+            {
+                Counters.DroppedByPrefixLimit++;
+                return;
+            }
+        }
+
+        if (retry)
         {
             // A token of ours that is no good (late, forged, another address) is no reason for a second Retry: the client
             // would refuse it. It may be one from NEW_TOKEN of somebody else's, though, so unknown ones get a Retry too.
@@ -105,7 +112,7 @@ internal sealed partial class QuicEndpoint
             return;
         }
 
-        if (_connections.Count >= _options.MaxConnections || HalfOpen >= _options.MaxHalfOpen)
+        if (_connections.Count >= _options.MaxConnections || HalfOpen >= _options.MaxHalfOpen || IsFull(from))
         {
             Counters.DroppedByConnectionLimit++;
             Counters.ConnectionsRefused++;
@@ -115,6 +122,7 @@ internal sealed partial class QuicEndpoint
         QuicConnection connection = QuicConnection.Server(this, ++_nextId, from, _options.Server!, _options.Transport, original, destination, validated, _entropy, now);
         _connections.Add(connection.Id, connection);
         _byFirstId.Add((destination, from), connection);
+        if (_options.MaxConnectionsPerAddress > 0) _perAddress[from] = _perAddress.GetValueOrDefault(from) + 1;
         HalfOpen++;
         if (!connection.HandleDatagram(datagram, now))
         {
@@ -123,4 +131,6 @@ internal sealed partial class QuicEndpoint
             Forget(connection);
         }
     }
+
+    private bool IsFull(in UdpAddress from) => _options.MaxConnectionsPerAddress > 0 && _perAddress.GetValueOrDefault(from) >= _options.MaxConnectionsPerAddress;
 }

@@ -29,6 +29,8 @@ internal sealed partial class QuicEndpoint : IDisposable
     private readonly Queue<QuicConnection> _accepted = new();
     private readonly Queue<PendingEvent> _events = new();
     private readonly PrefixLimiter _prefixes;
+    private readonly PrefixLimiter _provenPrefixes;
+    private readonly Dictionary<UdpAddress, int> _perAddress = [];
     private ulong _nextId;
 
     private readonly record struct PendingEvent(QuicConnection Connection, QuicStream? Stream, QuicEvent Happened);
@@ -43,6 +45,7 @@ internal sealed partial class QuicEndpoint : IDisposable
         entropy.FillSecret(_resetKey);
         Retry = new RetryProtection(entropy);
         _prefixes = new PrefixLimiter(options.HandshakesPerPrefix, options.HandshakeBurstPerPrefix, entropy);
+        _provenPrefixes = new PrefixLimiter(options.HandshakesPerPrefix, options.HandshakeBurstPerPrefix, entropy);
     }
 
     public QuicCounters Counters { get; } = new();
@@ -284,6 +287,12 @@ internal sealed partial class QuicEndpoint : IDisposable
         if (!_connections.Remove(connection.Id)) return;
         _deadlines.Remove(connection);
         ForgetFirstId(connection);
+        if (connection.IsServer && _perAddress.TryGetValue(connection.RemoteAddress, out int more))
+        {
+            if (more > 1) _perAddress[connection.RemoteAddress] = more - 1;
+            else _perAddress.Remove(connection.RemoteAddress);
+        }
+
         connection.Dispose();
     }
 }

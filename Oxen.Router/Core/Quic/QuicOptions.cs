@@ -87,13 +87,16 @@ internal sealed class QuicEndpointOptions
 
     public int MaxConnections { get; init; } = 4096;
 
+    /// <summary>Incoming connections, unfinished ones too, of one address; 0: no limit. For carriers whose addresses are sessions.</summary>
+    public int MaxConnectionsPerAddress { get; init; }
+
     /// <summary>Incoming handshakes that may be unfinished at a time.</summary>
     public int MaxHalfOpen { get; init; } = 256;
     public QuicRetryPolicy Retry { get; init; } = QuicRetryPolicy.UnderLoad;
     public int RetryAboveHalfOpen { get; init; } = 32;
     public TimeSpan RetryTokenLife { get; init; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>Incoming handshakes a second from one /24 or /56, after a burst; 0: no limit.</summary>
+    /// <summary>Incoming handshakes a second from one /24 or /56, after a burst, and as many again with a proven address; 0: no limit.</summary>
     public int HandshakesPerPrefix { get; init; } = 20;
     public int HandshakeBurstPerPrefix { get; init; } = 60;
 

@@ -47,6 +47,8 @@ internal sealed class ExitSessions : IDisposable
             {
                 Transport = transport,
                 Retry = QuicRetryPolicy.Never, // the path itself is the proof of address
+                MaxConnectionsPerAddress = 2,  // one session cannot take the handshakes of the others; one may be closing
+                MaxHalfOpen = 1024,
                 Server = new TlsServerOptions { Identity = identity, Alpn = [ClientSessions.Alpn] },
             },
             entropy);

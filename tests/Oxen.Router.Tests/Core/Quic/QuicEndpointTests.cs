@@ -278,6 +278,48 @@ public sealed class QuicEndpointTests
     }
 
     [Fact]
+    public void Spoofed_Initials_of_a_prefix_do_not_use_up_the_handshakes_of_those_who_live_there()
+    {
+        using var pair = new QuicPair(38, serverEndpoint: new QuicEndpointOptions { Retry = QuicRetryPolicy.UnderLoad, HandshakesPerPrefix = 1, HandshakeBurstPerPrefix = 4 });
+        for (ulong i = 0; i < 100; i++)
+        {
+            // Of the client's own /24, and never answering what comes back.
+            using var raw = new RawQuicClient(pair.Server.Endpoint, UdpAddress.FromBytes([10, 0, 0, (byte)(100 + i)], 5), pair.Tls, 500 + i) { Now = Instant.Zero };
+            raw.SendTls();
+            byte[] buffer = new byte[65536];
+            while (pair.Server.Endpoint.TryTransmit(buffer, out _, out _, out _, Instant.Zero))
+            {
+            }
+        }
+
+        Assert.Equal(4, pair.Server.Endpoint.HalfOpen);
+        Assert.Equal(0, pair.Server.Endpoint.Counters.DroppedByPrefixLimit);
+        Instant began = pair.Network.Now;
+        Assert.True(pair.Establish().IsEstablished);
+        Assert.True(pair.Network.Now - began < TimeSpan.FromMilliseconds(200), "it had to wait for another try");
+    }
+
+    [Fact]
+    public void One_address_cannot_take_the_handshakes_of_the_others_where_addresses_are_sessions()
+    {
+        using var pair = new QuicPair(39, serverEndpoint: new QuicEndpointOptions { Retry = QuicRetryPolicy.Never, MaxConnectionsPerAddress = 2, MaxHalfOpen = 8 });
+        for (ulong i = 0; i < 20; i++)
+        {
+            using var raw = new RawQuicClient(pair.Server.Endpoint, UdpAddress.FromVirtual(7), pair.Tls, 600 + i) { Now = Instant.Zero };
+            raw.SendTls();
+        }
+
+        Assert.Equal(2, pair.Server.Endpoint.HalfOpen);
+        Assert.True(pair.Establish().IsEstablished);
+
+        // What is gone makes room again.
+        pair.Network.Run(TimeSpan.FromSeconds(60));
+        using var later = new RawQuicClient(pair.Server.Endpoint, UdpAddress.FromVirtual(7), pair.Tls, 700) { Now = pair.Network.Now };
+        later.SendTls();
+        Assert.Equal(1, pair.Server.Endpoint.HalfOpen);
+    }
+
+    [Fact]
     public void Packets_of_a_connection_from_another_address_are_counted_and_ignored()
     {
         using var pair = new QuicPair(35);
