@@ -246,11 +246,20 @@ internal sealed class RouterNode : IControlEvents, IAsyncDisposable
 
     void IControlEvents.OnPluginRequest(LinkRequest request, byte[] message)
     {
-        if (_requests is not { } handler) return;
+        if (_requests is not { } handler)
+        {
+            _control.Core.Links.Refuse(request);
+            return;
+        }
+
         _ = Task.Run(async () =>
         {
             byte[] reply = await RequestOnLink.ServeAsync(handler, message, _stop.Token).ConfigureAwait(false);
-            _control.Post(_ => _control.Core.Reply(request, reply));
+            _control.Post(_ =>
+            {
+                if (reply.Length == 0) _control.Core.Links.Refuse(request);
+                else _control.Core.Reply(request, reply);
+            });
         });
     }
 

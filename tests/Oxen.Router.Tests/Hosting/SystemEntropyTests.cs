@@ -44,6 +44,28 @@ public sealed class SystemEntropyTests
     }
 
     [Fact]
+    public void Two_threads_are_never_given_the_same_bytes()
+    {
+        var entropy = new SystemEntropy();
+        var drawn = new UInt128[2][];
+        Thread[] threads = [.. Enumerable.Range(0, 2).Select(t => new Thread(() =>
+        {
+            var mine = new UInt128[300_000];
+            Span<byte> bytes = stackalloc byte[16];
+            for (int i = 0; i < mine.Length; i++)
+            {
+                entropy.FillPublic(bytes);
+                mine[i] = System.Buffers.Binary.BinaryPrimitives.ReadUInt128BigEndian(bytes);
+            }
+
+            drawn[t] = mine;
+        }))];
+        foreach (Thread thread in threads) thread.Start();
+        foreach (Thread thread in threads) thread.Join();
+        Assert.Equal(600_000, drawn[0].Concat(drawn[1]).Distinct().Count());
+    }
+
+    [Fact]
     public void Public_bytes_allocate_nothing()
     {
         var entropy = new SystemEntropy();
