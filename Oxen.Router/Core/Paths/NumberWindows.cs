@@ -23,6 +23,7 @@ internal sealed class NumberWindows
     private int[] _free = [];
     private int _freeCount;
     private int _rowCount;
+    private int _extra;      // taken by lists that had one already
 
     public NumberWindows(int maxRows) => _maxRows = maxRows;
 
@@ -61,7 +62,9 @@ internal sealed class NumberWindows
             return true;
         }
 
-        if (range >= MaxRanges || _freeCount == 0) return false;
+        // A sender may use 16 ranges, and a hostile one will: half of the windows are kept for those who have none yet.
+        if (range >= MaxRanges || _freeCount == 0 || (first >= 0 && _extra >= _maxRows / 2)) return false;
+        if (first >= 0) _extra++;
         int taken = _free[--_freeCount];
         Bits(taken).Clear();
         _rows[taken] = (range, first);
@@ -77,6 +80,7 @@ internal sealed class NumberWindows
         {
             int next = _rows[first].Next;
             _free[_freeCount++] = first;
+            if (next >= 0) _extra--;
             first = next;
         }
     }

@@ -86,7 +86,7 @@ internal sealed class Originator(ShardTables tables, EgressLists egress, Packet[
         Span<byte> content = tables.Slab.Slice(offset + ContentAt, room);
         content[tag.Length..].Clear();
         datagram[SealedDatagram.HeaderBytes + OnionLayer.HeadBytes] = tag.Command;
-        uint epoch = tables.OriginEpoch(path, epochs);
+        uint epoch = ShardTables.OriginEpoch(path, epochs);
         DropReason reason;
         if (path.Kind == PathKind.Terminal)
         {

@@ -247,7 +247,7 @@ internal sealed class RelayPipeline(ShardTables tables, ClientPipeline client, P
                 Answer(ref p, ref path, slot.Path, command, BinaryPrimitives.ReadUInt64BigEndian(content), epochs, now);
                 break;
             case OnionCommand.Teardown:
-                tables.Events.TryAdd(new ShardEvent { Kind = ShardEventKind.TeardownReceived, Path = new PathNumber(slot.Path, path.Generation), Link = -1, At = now });
+                tables.Close(slot.Path, ShardEventKind.TeardownReceived, now);
                 p.Verdict = Verdict.Done;
                 break;
             default:
@@ -276,7 +276,7 @@ internal sealed class RelayPipeline(ShardTables tables, ClientPipeline client, P
         }
 
         body[OnionLayer.HeadBytes] = command == OnionCommand.Probe ? OnionCommand.Answer : OnionCommand.StatisticsAnswer;
-        uint epoch = tables.OriginEpoch(path, epochs);
+        uint epoch = ShardTables.OriginEpoch(path, epochs);
         DropReason reason = Originator.WrapDownstream(tables, row, ref path, epoch, tables.Slab.Slice(p.Offset, p.Length), p.Class, now);
         if (reason != DropReason.None)
         {

@@ -32,9 +32,6 @@ internal sealed class ShardTables(ShardOptions options, PinnedBlock slab, Transm
 
     private readonly long _answerInterval = 1_000_000_000L / options.AnswersPerSecond;
 
-    // What we originate never goes back an epoch, whatever the clock does: a number's key is used once.
-    private uint _originEpoch;
-
     public void Dispose()
     {
         Links.Dispose();
@@ -43,12 +40,11 @@ internal sealed class ShardTables(ShardOptions options, PinnedBlock slab, Transm
 
     // ---- originating: numbers, epochs, the way out ----
 
-    /// <summary>The epoch to originate in.</summary>
-    public uint OriginEpoch(in PathRow path, in PathEpochs epochs)
-    {
-        if (epochs.Current > _originEpoch) _originEpoch = epochs.Current;
-        return Math.Max(_originEpoch, path.StartEpoch);
-    }
+    /// <summary>
+    /// The epoch to originate in. A path never goes back in it, whatever the clock does; but a clock that was wrong for a
+    /// while must not spoil the paths that are built after it.
+    /// </summary>
+    public static uint OriginEpoch(in PathRow path, in PathEpochs epochs) => Math.Max(Math.Max(epochs.Current, path.NumberEpoch), path.StartEpoch);
 
     /// <summary>Writes number and ten zeros into the head of a body. False: the path has no number left in this epoch.</summary>
     public bool TryWriteHead(int row, ref PathRow path, uint epoch, Span<byte> body, Instant now)
@@ -102,7 +98,7 @@ internal sealed class ShardTables(ShardOptions options, PinnedBlock slab, Transm
     /// <summary>Six bytes of number, ten zeros (docs/protocol/onion.md).</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool HasTenZeros(ReadOnlySpan<byte> body)
-        => BinaryPrimitives.ReadUInt16BigEndian(body[6..]) == 0 && BinaryPrimitives.ReadUInt64BigEndian(body[8..]) == 0;
+        => (BinaryPrimitives.ReadUInt64BigEndian(body[8..]) | BinaryPrimitives.ReadUInt16BigEndian(body[6..])) == 0;
 
     /// <summary>Looks up the number in the windows that begin with `first` and takes it.</summary>
     public DropReason TakeNumber(ReadOnlySpan<byte> body, ref int first)
@@ -124,11 +120,18 @@ internal sealed class ShardTables(ShardOptions options, PinnedBlock slab, Transm
             path.Failures = 0;
         }
 
-        if (++path.Failures < FailuresThatClose || path.Closed) return;
+        if (++path.Failures >= FailuresThatClose) Close(row, ShardEventKind.PathClosed, now);
+    }
+
+    /// <summary>Nothing passes on the path any more; the control thread hears of it once.</summary>
+    public void Close(int row, ShardEventKind why, Instant now)
+    {
+        ref PathRow path = ref Hops.Path(row);
+        if (path.Closed) return;
         path.Closed = true;
         if (path.UpSlot >= 0) Hops.Slot(path.UpSlot).Kind = SlotKind.Closed;
         if (path.DownSlot >= 0) Hops.Slot(path.DownSlot).Kind = SlotKind.Closed;
-        Events.TryAdd(new ShardEvent { Kind = ShardEventKind.PathClosed, Path = new PathNumber(row, path.Generation), Link = -1, At = now });
+        Events.TryAdd(new ShardEvent { Kind = why, Path = new PathNumber(row, path.Generation), Link = -1, At = now });
     }
 
     /// <summary>Room for one more answer on this path?</summary>

@@ -134,6 +134,26 @@ public sealed class PathTableTests
     }
 
     [Fact]
+    public void Senders_who_use_every_range_leave_a_window_for_each_of_the_others()
+    {
+        var windows = new NumberWindows(64);
+        windows.TopUp(64);
+        int[] greedy = [.. Enumerable.Repeat(NumberWindows.None, 32)];
+        for (int path = 0; path < greedy.Length; path++)
+            for (byte range = 0; range < 16; range++) windows.Mark(ref greedy[path], range, 1);
+        int[] others = [.. Enumerable.Repeat(NumberWindows.None, 32 - greedy.Count(g => g == NumberWindows.None))];
+        Assert.Equal(32, greedy.Count(g => g != NumberWindows.None));
+        Assert.Equal(0, windows.Free);
+        windows.Release(ref greedy[0]);
+        Assert.True(windows.Mark(ref others[0], 0, 1));
+        for (int path = 1; path < greedy.Length; path++) windows.Release(ref greedy[path]);
+        windows.Release(ref others[0]);
+        Assert.Equal(64, windows.Free);
+        int again = NumberWindows.None;
+        for (byte range = 0; range < 16; range++) Assert.True(windows.Mark(ref again, range, 1));
+    }
+
+    [Fact]
     public void The_replay_filter_knows_every_packet_of_two_epochs_and_few_strangers()
     {
         var filter = new ReplayFilter(1 << 20, _entropy);

@@ -102,6 +102,19 @@ public sealed class ShardDeliveryTests
     }
 
     [Fact]
+    public void A_teardown_said_often_is_one_event_and_nothing_passes_after_it()
+    {
+        using var net = new ShardNetwork(11);
+        TestPath path = net.LayPath();
+        for (ulong i = 0; i < 20; i++) net.Ask(path, OnionCommand.Teardown, i, 2);
+        net.Pump();
+        Assert.Equal(ShardEventKind.TeardownReceived, Assert.Single(ShardNetwork.Events(path.CoreOf(2))).Kind);
+        net.SendUp(path, [1]);
+        net.Pump();
+        Assert.Empty(ShardNetwork.Deliveries(path.TerminalCore));
+    }
+
+    [Fact]
     public void A_removed_path_is_unknown_and_its_keys_are_gone()
     {
         using var net = new ShardNetwork(10);

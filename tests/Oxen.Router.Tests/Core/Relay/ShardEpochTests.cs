@@ -106,6 +106,24 @@ public sealed class ShardEpochTests
     }
 
     [Fact]
+    public void A_clock_that_was_an_hour_ahead_spoils_no_path_that_is_built_after_it()
+    {
+        using var net = new ShardNetwork(35);
+        TestPath before = net.LayPath(1);
+        net.SendUp(before, [1]);
+        net.Pump();
+        before.Nodes[0].Clock.Offset += 3_600_000_000_000;
+        net.SendUp(before, [1]);
+        net.Pump();
+        before.Nodes[0].Clock.Offset -= 3_600_000_000_000;
+        ShardNetwork.Deliveries(before.TerminalCore);
+        TestPath after = net.LayPath(before.Nodes);
+        net.SendUp(after, [1]);
+        net.Pump();
+        Assert.Single(ShardNetwork.Deliveries(after.TerminalCore));
+    }
+
+    [Fact]
     public void Ten_minutes_of_link_epochs_lose_nothing()
     {
         using var net = new ShardNetwork(34);
