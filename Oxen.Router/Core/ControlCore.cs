@@ -36,8 +36,16 @@ internal sealed class ControlCore : ILinkEvents, IDisposable
     private readonly bool _correctsClock;
     private readonly TimeSpan _clockTolerance;
     private readonly int _otherRelays;
-    private readonly List<TimeSpan> _clockSamples = [];
     private readonly Dictionary<RouterId, TimeSpan> _peerClocks = [];
+
+    // A client's: how far the clock of each relay is ahead, as last heard. One relay must not move our clock: the epoch of a
+    // build, read by an accomplice at the other end, would be the mark of this client.
+    private const int ClockPeers = 15;
+    private static readonly TimeSpan LargestCorrection = TimeSpan.FromDays(7);
+    private readonly int _clockQuorum;
+    private readonly Dictionary<RouterId, TimeSpan> _clockSamples = [];
+    private readonly RouterId[] _clockWitnesses;
+    private readonly IEntropy _entropy;
 
     public ControlCore(ControlOptions options, DataPlane dataPlane, NodeDirectory directory, NetworkClock clock, IControlEvents events, IEntropy entropy)
     {
@@ -47,6 +55,9 @@ internal sealed class ControlCore : ILinkEvents, IDisposable
         _correctsClock = options.Identity is null;
         _clockTolerance = options.Links.ClockTolerance;
         _otherRelays = directory.All.Count - (options.Identity is { } own && directory.TryGet(own.Id, out _) ? 1 : 0);
+        _clockQuorum = Math.Clamp(directory.Relays.Count, 1, MinClockWitnesses);
+        _clockWitnesses = options.Client is { } wishes ? [.. directory.Relays.Select(r => r.Id).Except(wishes.Excluded)] : [];
+        _entropy = entropy;
         Links = new LinkManager(options.Links, options.Identity, directory, clock, dataPlane, this, entropy);
         if (options.Identity is { } identity && options.OnionKeys is { } keys)
         {
@@ -175,10 +186,12 @@ internal sealed class ControlCore : ILinkEvents, IDisposable
         // A client follows the median of its links: its own clock is nobody's business, but its epochs must fit.
         if (_correctsClock && link.Initiator)
         {
-            _clockSamples.Add(ahead);
-            if (_clockSamples.Count > 15) _clockSamples.RemoveAt(0);
-            TimeSpan median = _clockSamples.Order().ElementAt(_clockSamples.Count / 2);
-            if (median.Duration() > TimeSpan.FromMilliseconds(250))
+            if (_clockSamples.Count >= ClockPeers && !_clockSamples.ContainsKey(link.PeerKey)) _clockSamples.Remove(_clockSamples.Keys.First());
+            _clockSamples[link.PeerKey] = ahead;
+            TimeSpan median = _clockSamples.Values.Order().ElementAt(_clockSamples.Count / 2);
+            bool off = median.Duration() > TimeSpan.FromMilliseconds(250) && median.Duration() < LargestCorrection;
+            if (off && _clockSamples.Count < _clockQuorum) AskAnotherClock(now);
+            else if (off)
             {
                 _clock.Offset += median.Ticks * 100;
                 _clockSamples.Clear();
@@ -189,6 +202,17 @@ internal sealed class ControlCore : ILinkEvents, IDisposable
 
         _events.OnClock(ahead, corrected: false);
         if (!_correctsClock && link.Peer == LinkPeer.Relay) JudgeOwnClock(link.PeerKey, ahead);
+    }
+
+    // Somebody's clock is wrong, and too few have been heard to know whose: a further link, to one relay at random.
+    private void AskAnotherClock(Instant now)
+    {
+        if (Links.Links.Count(l => l.Initiator && l.State != LinkState.Closed) >= _clockQuorum) return;
+        RouterId[] left = [.. _clockWitnesses.Where(id => !_clockSamples.ContainsKey(id))];
+        if (left.Length == 0) return;
+        Span<byte> random = stackalloc byte[4];
+        _entropy.FillPublic(random);
+        Links.Dial(left[(int)(BitConverter.ToUInt32(random) % (uint)left.Length)], now);
     }
 
     // A relay's clock is its operator's business: we only say that it is wrong. One liar, or one peer that is off itself,

@@ -392,6 +392,7 @@ internal sealed class SimRouter : ISimNode, IControlEvents, IClientSessionEvents
         }
         else
         {
+            Story.Add((now, $"path at its end gone: {gone.Reason}"));
             Exit!.OnPathGone(gone, now);
         }
     });

@@ -39,6 +39,9 @@ internal sealed class DataPlane
     /// <summary>Handles and receiver indexes that are given out.</summary>
     public (int Handles, int Indexes) InUse => (_handles.Sum(h => _slots - h.FreeCount), _indexes.Sum(i => _receivers - i.FreeCount));
 
+    /// <summary>Receiver indexes of each shard.</summary>
+    public int ReceiversPerShard => _receivers;
+
     /// <summary>Paths that cross or end here.</summary>
     public int PathCount => _numbers.Sum(n => n.InUse);
 
@@ -52,8 +55,11 @@ internal sealed class DataPlane
 
     // ---- links ----
 
-    public bool TryAddReceiver(int link, int shard, int senderShard, in UdpAddress peer, byte suite, ReadOnlySpan<byte> sendingSecret, out uint index)
+    public bool TryAddReceiver(int link, int shard, int senderShard, in UdpAddress peer, byte suite, ReadOnlySpan<byte> sendingSecret, out uint index, int keepFree = 0)
     {
+        index = 0;
+        if (_indexes[shard].FreeCount <= keepFree) return false;
+
         // Index 0 is left out: the control messages use it for "none".
         while (true)
         {

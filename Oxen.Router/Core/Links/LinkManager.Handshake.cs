@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using Oxen.Router.Core.Directory;
 using Oxen.Router.Core.Carrier;
 using Oxen.Router.Core.Paths;
+using Oxen.Router.Core.Quic;
 
 namespace Oxen.Router.Core.Links;
 
@@ -84,6 +85,11 @@ internal sealed partial class LinkManager
         LinkPeer peer = _directory.TryGet(key, out _) ? LinkPeer.Relay : LinkPeer.Client;
         TimeSpan ahead = PeerAhead(connection, open.UnixMilliseconds, now);
         connection.ContinuationSecret = Exported(connection, ContinueLabel, []);
+        if (peer == LinkPeer.Client && open.Shards > _options.MaxClientShards)
+        {
+            Abandon(connection, LinkError.Busy, LinkError.TextOf(LinkError.Busy), now);
+            return;
+        }
 
         Link link;
         byte[] proof = [];
@@ -117,7 +123,12 @@ internal sealed partial class LinkManager
             }
         }
 
-        InstallReceivers(connection);
+        if (!InstallReceivers(connection))
+        {
+            Abandon(connection, LinkError.Busy, LinkError.TextOf(LinkError.Busy), now);
+            return;
+        }
+
         SendControl(connection, new LinkHello
         {
             Shards = (byte)_dataPlane.Shards,
@@ -161,7 +172,12 @@ internal sealed partial class LinkManager
             return;
         }
 
-        InstallReceivers(connection);
+        if (!InstallReceivers(connection))
+        {
+            Abandon(connection, LinkError.Busy, "no receiver index is left", now);
+            return;
+        }
+
         InstallSenders(connection, accept.Indexes);
         SendControl(connection, LinkHello.ToReady(connection.OwnIndexes));
         Up(connection, now);
@@ -202,7 +218,7 @@ internal sealed partial class LinkManager
         link.UpSince = now;
 
         // A relay that dials us although a link of ours to it has stood for a while does not know that link any more.
-        if (!_byPeer.TryAdd(link.PeerKey, link) && _byPeer[link.PeerKey] is { Initiator: true, State: LinkState.Up } ours && ours != link && now - ours.UpSince > DialRace)
+        if (link.Peer == LinkPeer.Relay && !_byPeer.TryAdd(link.PeerKey, link) && _byPeer[link.PeerKey] is { Initiator: true, State: LinkState.Up } ours && ours != link && now - ours.UpSince > DialRace)
             _byPeer[link.PeerKey] = link;
         _events.OnLinkUp(link, now);
         StartWaitingRequests(connection, now);
@@ -237,8 +253,27 @@ internal sealed partial class LinkManager
 
     // ---- keys ----
 
-    private void InstallReceivers(LinkConnection connection)
+    /// <summary>Whether there is no room for this newcomer: of all links a part is the relays', of the clients' each prefix has its own.</summary>
+    private bool IsCrowded(QuicConnection newcomer)
     {
+        if (_directory.TryGet(new RouterId(newcomer.PeerPublicKey), out _)) return _connections.Count >= _options.MaxLinks;
+        if (_connections.Count >= (long)_options.MaxLinks * _options.ClientPermille / 1000) return true;
+        int near = 0;
+        ulong prefix = PrefixOf(newcomer.RemoteAddress);
+        foreach (LinkConnection connection in _connections)
+        {
+            if (!connection.Initiator && connection.Link is not { Peer: LinkPeer.Relay } && PrefixOf(connection.Quic.RemoteAddress) == prefix) near++;
+        }
+
+        return near >= _options.MaxClientLinksPerPrefix;
+
+        static ulong PrefixOf(in UdpAddress address) => address.Family == UdpFamily.IPv4 ? address.High >> 40 : address.High >> 8 | 1UL << 63;
+    }
+
+    /// <returns>False when a shard has no index left for one of the pairs; those that were drawn go with the connection.</returns>
+    private bool InstallReceivers(LinkConnection connection)
+    {
+        int keepFree = connection.Link!.Peer == LinkPeer.Client ? _dataPlane.ReceiversPerShard * (1000 - _options.ClientPermille) / 1000 : 0;
         int own = _dataPlane.Shards, theirs = connection.PeerShards;
         byte[] exported = Exported(connection, KeyLabel, [], LinkKeys.ExporterBytes);
         ReadOnlySpan<byte> theirSecret = LinkKeys.SendingSecret(exported, ofClient: !connection.Initiator);
@@ -247,12 +282,18 @@ internal sealed partial class LinkManager
         {
             for (int receiver = 0; receiver < own; receiver++)
             {
-                if (!_dataPlane.TryAddReceiver(connection.Link!.Number, receiver, sender, connection.Quic.RemoteAddress, connection.Suite, theirSecret, out uint index)) continue;
+                if (!_dataPlane.TryAddReceiver(connection.Link.Number, receiver, sender, connection.Quic.RemoteAddress, connection.Suite, theirSecret, out uint index, keepFree))
+                {
+                    CryptographicOperations.ZeroMemory(exported);
+                    return false;
+                }
+
                 connection.OwnIndexes[sender * own + receiver] = index;
             }
         }
 
         CryptographicOperations.ZeroMemory(exported);
+        return true;
     }
 
     private void InstallSenders(LinkConnection connection, ReadOnlySpan<uint> peerIndexes)

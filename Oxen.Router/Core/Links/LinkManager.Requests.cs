@@ -14,7 +14,7 @@ internal sealed partial class LinkManager
     /// <param name="message">The kind and what follows; owned by the manager from now on.</param>
     public LinkRequest? Send(Link link, byte[] message, int replyBytes, Instant now)
     {
-        if (link.State == LinkState.Closed || link.Current is not { } connection) return null;
+        if (link.State == LinkState.Closed || link.Current is not { } connection || connection.Unopened.Count >= _options.MaxWaitingRequests) return null;
         var request = new LinkRequest
         {
             Id = ++_nextRequest,
@@ -25,6 +25,7 @@ internal sealed partial class LinkManager
             Deadline = now + _options.RequestTimeout,
         };
         connection.Unopened.Enqueue(request);
+        Due(request.Deadline);
         if (link.State == LinkState.Up) OpenWaitingRequests(connection, now);
         return request;
     }
@@ -74,7 +75,7 @@ internal sealed partial class LinkManager
         }
         else
         {
-            Accept(connection, stream);
+            Accept(connection, stream, now);
         }
 
         OnStreamReadable(connection, stream, now);
@@ -84,15 +85,20 @@ internal sealed partial class LinkManager
     {
         foreach (long stream in connection.Waiting.ToArray())
         {
-            Accept(connection, stream);
+            Accept(connection, stream, now);
             OnStreamReadable(connection, stream, now);
         }
 
         connection.Waiting.Clear();
     }
 
-    private void Accept(LinkConnection connection, long stream) =>
-        connection.Requests.Add(stream, new LinkRequest { Id = ++_nextRequest, Outgoing = false, Connection = connection, Stream = stream, Input = new byte[1024] });
+    private void Accept(LinkConnection connection, long stream, Instant now)
+    {
+        // Who does not finish his request in time loses the stream, and we its buffer.
+        var request = new LinkRequest { Id = ++_nextRequest, Outgoing = false, Connection = connection, Stream = stream, Input = new byte[1024], Deadline = now + _options.RequestTimeout };
+        connection.Requests.Add(stream, request);
+        Due(request.Deadline);
+    }
 
     private void OnStreamReadable(LinkConnection connection, long stream, Instant now)
     {
@@ -102,7 +108,7 @@ internal sealed partial class LinkManager
             return;
         }
 
-        if (!connection.Requests.TryGetValue(stream, out LinkRequest? request)) return;
+        if (!connection.Requests.TryGetValue(stream, out LinkRequest? request) || request.Delivered) return;
         while (true)
         {
             if (request.InputLength == request.Input.Length && !TryGrow(request))
@@ -157,7 +163,9 @@ internal sealed partial class LinkManager
         }
         else
         {
+            request.Deadline = Instant.Never; // from here on it is ours to answer
             _events.OnRequest(link, request, message, now);
+            request.Input = [];
         }
     }
 
@@ -195,8 +203,8 @@ internal sealed partial class LinkManager
         List<LinkRequest>? late = null;
         foreach (LinkRequest request in connection.Requests.Values)
         {
-            if (!request.Outgoing) continue;
             if (request.Deadline <= now) (late ??= []).Add(request);
+            if (!request.Outgoing) continue;
             if (request.SilenceDeadline > now) continue;
             request.SilenceDeadline = Instant.Never;
             if (connection.Quic.Stats.PacketsReceived > request.PacketsAtStart) continue;
@@ -206,13 +214,19 @@ internal sealed partial class LinkManager
             return;
         }
 
-        if (late is null) return;
-        foreach (LinkRequest request in late)
+        foreach (LinkRequest request in late ?? [])
         {
             connection.Requests.Remove(request.Stream);
             connection.Quic.StopSending(request.Stream, LinkError.None);
             connection.Quic.Reset(request.Stream, LinkError.None);
-            _events.OnRequestFailed(connection.Link!, request, now);
+            if (request.Outgoing) _events.OnRequestFailed(connection.Link!, request, now);
+        }
+
+        // In the order of their deadlines: a peer that gives us no stream keeps no request, and no path behind it.
+        while (!connection.Closed && connection.Unopened.TryPeek(out LinkRequest? waiting) && waiting.Deadline <= now)
+        {
+            connection.Unopened.Dequeue();
+            _events.OnRequestFailed(connection.Link!, waiting, now);
         }
     }
 

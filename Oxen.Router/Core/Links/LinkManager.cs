@@ -114,7 +114,8 @@ internal sealed partial class LinkManager : IDisposable
             Due(connection.Deadline);
             Due(connection.RetireAt);
             if (connection.Link is { Initiator: true, Next: null } link && link.Current == connection) Due(link.RenewAt);
-            foreach (LinkRequest request in connection.Requests.Values) if (request.Outgoing) Due(Instant.Earlier(request.Deadline, request.SilenceDeadline));
+            foreach (LinkRequest request in connection.Requests.Values) Due(Instant.Earlier(request.Deadline, request.SilenceDeadline));
+            if (connection.Unopened.TryPeek(out LinkRequest? first)) Due(first.Deadline);
         }
     }
 
@@ -133,9 +134,10 @@ internal sealed partial class LinkManager : IDisposable
     /// </summary>
     public Link? Dial(RouterId relay, Instant now)
     {
+        // The directory first: a client's key is a name as well, and a client is never a next hop.
+        if (!_directory.TryGet(relay, out RouterContact? contact)) return null;
         if (_byPeer.TryGetValue(relay, out Link? known) && known.State != LinkState.Closed) return known;
         if (_stopping || (_identity is not null && relay == _identity.Id)) return null;
-        if (!_directory.TryGet(relay, out RouterContact? contact) || _connections.Count >= _options.MaxLinks) return null;
 
         var link = new Link { Number = _nextNumber++, Peer = LinkPeer.Relay, PeerKey = relay, Initiator = true };
         LinkConnection connection = Connect(link, contact, now);
@@ -202,7 +204,7 @@ internal sealed partial class LinkManager : IDisposable
     {
         while (_quic.TryAccept(out QuicConnection? accepted))
         {
-            if (_stopping || _connections.Count >= _options.MaxLinks)
+            if (_stopping || IsCrowded(accepted))
             {
                 accepted.Close(LinkError.Busy, "", now);
                 continue;

@@ -71,7 +71,7 @@ internal static class LinkError
 internal sealed class LinkHello
 {
     public const byte Version = 1;
-    public const int MaxShards = 64;
+    public const int MaxShards = 16; // as many as there are number ranges (docs/protocol/onion.md#numbers)
     public const int MaxSuites = 16;
     public const int MaxBytes = 3 + 12 + MaxSuites + 33 + 4 * MaxShards * MaxShards;
 
@@ -184,6 +184,12 @@ internal sealed class LinkHello
         if (reader.Failed || reader.Remaining != 4 * count) return false;
         indexes = new uint[count];
         for (int i = 0; i < count; i++) indexes[i] = reader.UInt32();
-        return reader.EndedWell && indexes.AsSpan().IndexOf(0u) < 0;
+        if (!reader.EndedWell) return false;
+
+        // Each names a key of its own, whose counter begins at 0: the same one twice would be the same key twice.
+        uint[] sorted = [.. indexes.Order()];
+        if (sorted[0] == 0) return false;
+        for (int i = 1; i < sorted.Length; i++) if (sorted[i] == sorted[i - 1]) return false;
+        return true;
     }
 }

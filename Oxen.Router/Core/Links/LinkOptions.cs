@@ -30,7 +30,20 @@ internal sealed class LinkOptions
     /// <summary>Path handles are 8 bytes and a build message a little over 10 kB.</summary>
     public int MaxPluginBytes { get; init; } = 64 * 1024;
 
+    /// <summary>Connections that strangers may have with us, those under way too. Links that we dial ourselves are as many as the directory has relays.</summary>
     public int MaxLinks { get; init; } = 4096;
+
+    /// <summary>Links of clients: so many of a thousand of <see cref="MaxLinks"/> and of the receiver indexes; the rest is the relays'.</summary>
+    public int ClientPermille { get; init; } = 750;
+
+    /// <summary>Links of clients behind one prefix (/24, /56).</summary>
+    public int MaxClientLinksPerPrefix { get; init; } = 128;
+
+    /// <summary>Shards of a client: each costs a receiver index in every shard of ours.</summary>
+    public int MaxClientShards { get; init; } = 4;
+
+    /// <summary>Requests of ours that may wait for a stream on one link; the peer decides how many streams we have.</summary>
+    public int MaxWaitingRequests { get; init; } = 256;
 
     /// <summary>Suites that we take, best first.</summary>
     public byte[] Suites { get; init; } = [1, 2, 3];

@@ -29,6 +29,8 @@ internal sealed class BuildBudget(BuildBudgetOptions options)
         return taken;
     }
 
+    public int PathsPerClientLink => options.PathsPerClientLink;
+
     public void Forget(Link link) => _links.Remove(link.Number);
 
     // Prefixes share rows by hash: a fixed table cannot be filled up by an attacker, and a collision only makes two share.
@@ -62,6 +64,9 @@ internal sealed class BuildBudgetOptions
     public double PerClientLink { get; init; } = 5;
 
     public double ClientBurst { get; init; } = 32;
+
+    /// <summary>Paths that one link of a client may have standing.</summary>
+    public int PathsPerClientLink { get; init; } = 128;
 
     public double PerRelayLink { get; init; } = 500;
 

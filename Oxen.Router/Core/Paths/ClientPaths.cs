@@ -375,7 +375,9 @@ internal sealed class ClientPaths(ClientPathOptions options, LinkManager links, 
         Trouble = why;
         if (failedHop >= 0 && failedHop < path.Hops.Length)
         {
+            // Seen by the word of the hop before it, and that word may be a lie to steer us elsewhere: both are left out.
             Punish(path.Hops[failedHop].Id, seen: true, now);
+            if (failedHop > 0) Punish(path.Hops[failedHop - 1].Id, seen: false, now);
             if (failedHop == path.Hops.Length - 1 && path.Group.Paths.All(p => !p.Ready)) path.Group.Exit = default;
         }
 

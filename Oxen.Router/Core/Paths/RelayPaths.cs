@@ -50,6 +50,7 @@ internal sealed class RelayPaths(LinkManager links, DataPlane dataPlane, BuildPr
     private readonly Dictionary<(int Link, PathHandle Handle), RelayedPath> _byHandle = [];
     private readonly Dictionary<PathRef, RelayedPath> _byPath = [];
     private readonly Queue<RelayedPath> _byExpiry = new();
+    private readonly Dictionary<int, int> _perClient = []; // paths that stand or are being built, by the number of a client's link
     private bool _draining;
 
     public int Count => _byPath.Count;
@@ -96,6 +97,12 @@ internal sealed class RelayPaths(LinkManager links, DataPlane dataPlane, BuildPr
         }
 
         int shard = dataPlane.ChooseShard();
+        if (link.Peer == LinkPeer.Client && _perClient.GetValueOrDefault(link.Number) >= budget.PathsPerClientLink)
+        {
+            RefuseUnderSeal(request, step, BuildStatus.Busy, records);
+            return;
+        }
+
         if (!dataPlane.TryTakePath(shard, out PathRef path))
         {
             RefuseUnderSeal(request, step, BuildStatus.Busy, records);
@@ -112,6 +119,7 @@ internal sealed class RelayPaths(LinkManager links, DataPlane dataPlane, BuildPr
         var relayed = new RelayedPath { Path = path, Previous = link, PreviousHandle = previousHandle, UpHandle = up };
         if (outcome == BuildOutcome.Terminal)
         {
+            CountOne(relayed, 1);
             Install(relayed, step, now);
             events.OnPathReady(new PathReady
             {
@@ -136,6 +144,7 @@ internal sealed class RelayPaths(LinkManager links, DataPlane dataPlane, BuildPr
             return;
         }
 
+        CountOne(relayed, 1);
         relayed.Next = next;
         relayed.DownHandle = down;
         byte[] onward = new byte[BuildMessage.RequestBytes];
@@ -167,7 +176,7 @@ internal sealed class RelayPaths(LinkManager links, DataPlane dataPlane, BuildPr
         if (kind == BuildMessage.Installed && (path.Closed || path.Previous.State != LinkState.Up))
         {
             // The rest of the path stands, but nobody will use it.
-            links.SendPathClose(path.Next!, handle, PathCloseReason.LinkLost);
+            links.SendPathClose(path.Next!, handle, PathCloseReason.Finished);
         }
 
         if (kind != BuildMessage.Installed || path.Closed || path.Previous.State != LinkState.Up || path.Next!.State != LinkState.Up)
@@ -252,14 +261,18 @@ internal sealed class RelayPaths(LinkManager links, DataPlane dataPlane, BuildPr
     {
         if (path.Closed) return;
         path.Closed = true;
+        CountOne(path, -1);
+
+        // What a neighbour says is not passed on: a byte of his choice would be a mark that an accomplice beyond us could read.
+        PathCloseReason told = from is null ? reason : PathCloseReason.Finished;
         _byHandle.Remove((path.Previous.Number, path.UpHandle));
         if (path.Next is { } next)
         {
             _byHandle.Remove((next.Number, path.DownHandle));
-            if (next != from) links.SendPathClose(next, path.NextHandle, reason);
+            if (next != from) links.SendPathClose(next, path.NextHandle, told);
         }
 
-        if (path.Previous != from) links.SendPathClose(path.Previous, path.PreviousHandle, reason);
+        if (path.Previous != from) links.SendPathClose(path.Previous, path.PreviousHandle, told);
         _byPath.Remove(path.Path);
         if (path.IsTerminal) events.OnPathGone(PathEnd.Terminal, new PathGone(path.Path, reason.ToString()));
         dataPlane.RemovePath(path.Path);
@@ -267,9 +280,18 @@ internal sealed class RelayPaths(LinkManager links, DataPlane dataPlane, BuildPr
         dataPlane.ReleaseHandle(path.DownHandle);
     }
 
+    private void CountOne(RelayedPath path, int change)
+    {
+        if (path.Previous.Peer != LinkPeer.Client) return;
+        int count = _perClient.GetValueOrDefault(path.Previous.Number) + change;
+        if (count > 0) _perClient[path.Previous.Number] = count;
+        else _perClient.Remove(path.Previous.Number);
+    }
+
     private void Undo(RelayedPath path)
     {
         path.Closed = true;
+        CountOne(path, -1);
         dataPlane.ReleaseHandle(path.UpHandle);
         dataPlane.ReleaseHandle(path.DownHandle);
         dataPlane.ReleasePath(path.Path);
