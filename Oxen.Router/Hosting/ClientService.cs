@@ -135,7 +135,7 @@ internal sealed class ClientService : IOnionStreams, IOnionDatagrams
             groups.Add(new GroupView(group.Number, group.State, group.Switches, paths, group.Quic?.Stats));
         }
 
-        return new ClientView(groups, _sessions.OpenStreams);
+        return new ClientView(groups, _sessions.OpenStreams, _waiting.Values.Sum(w => w.Count));
     });
 
     // ---- session thread ----
@@ -336,7 +336,8 @@ internal sealed class ClientService : IOnionStreams, IOnionDatagrams
     }
 }
 
-internal sealed record ClientView(IReadOnlyList<GroupView> Groups, int OpenStreams);
+/// <param name="WaitingStreams">Openings that wait for a session with an exit.</param>
+internal sealed record ClientView(IReadOnlyList<GroupView> Groups, int OpenStreams, int WaitingStreams);
 
 internal sealed record GroupView(int Number, ClientGroupState State, int Switches, IReadOnlyList<PathView> Paths, QuicStats? Quic);
 
