@@ -79,6 +79,9 @@ internal sealed class LinkConnection(QuicConnection quic, bool initiator)
 
     public long ControlStream { get; set; } = -1;
 
+    /// <summary>The dialler's clock differs by more than we tolerate: the link will not come up.</summary>
+    public bool ClockOff { get; set; }
+
     public bool KeysInstalled { get; set; }
 
     public bool Closed { get; set; }

@@ -116,14 +116,12 @@ internal sealed partial class LinkManager
         if (peer == LinkPeer.Relay)
         {
             _events.OnPeerClock(link, ahead, now);
-            if (ahead.Duration() > _options.ClockTolerance)
-            {
-                Abandon(connection, LinkError.ClockOff, ClockText(ahead), now);
-                return;
-            }
+            connection.ClockOff = ahead.Duration() > _options.ClockTolerance;
         }
 
-        if (!InstallReceivers(connection))
+        // A peer whose clock is off hears our time all the same, so that it can find out who of us is wrong. Behind the indexes
+        // in that answer is nothing. If the peer does not leave by itself, its READY or the deadline ends the connection.
+        if (!connection.ClockOff && !InstallReceivers(connection))
         {
             Abandon(connection, LinkError.Busy, LinkError.TextOf(LinkError.Busy), now);
             return;
@@ -135,7 +133,7 @@ internal sealed partial class LinkManager
             UnixMilliseconds = (ulong)(_clock.UnixNanoseconds(now) / 1_000_000),
             Suites = [suite],
             Proof = proof,
-            Indexes = connection.OwnIndexes,
+            Indexes = connection.ClockOff ? [.. Enumerable.Range(1, _dataPlane.Shards * open.Shards).Select(i => (uint)i)] : connection.OwnIndexes,
         }.ToAccept());
     }
 
@@ -185,6 +183,12 @@ internal sealed partial class LinkManager
 
     private void HandleReady(LinkConnection connection, ReadOnlySpan<byte> body, Instant now)
     {
+        if (connection.ClockOff)
+        {
+            Abandon(connection, LinkError.ClockOff, LinkError.TextOf(LinkError.ClockOff), now);
+            return;
+        }
+
         if (!LinkHello.TryParseReady(body, _dataPlane.Shards * connection.PeerShards, out uint[] indexes))
         {
             Abandon(connection, LinkError.ProtocolViolation, "malformed READY", now);
