@@ -79,11 +79,11 @@ internal sealed class RouterNode : IControlEvents, IAsyncDisposable
     {
         MaxDatagramBytes = RecordLayout.MaxBytes,
         MaxReceiveBytes = RecordLayout.MaxBytes,
-        InitialMaxData = 16 << 20,
-        InitialMaxStreamData = 8 << 20,
+        InitialMaxData = 8 << 20,      // a few times MaxCongestionWindow: more is memory for whoever does not read
+        InitialMaxStreamData = 4 << 20,
         MaxBidiStreams = 512,
         MaxUniStreams = 0,
-        SendBufferBytes = 16 << 20,
+        SendBufferBytes = 4 << 20,
         IdleTimeout = TimeSpan.FromSeconds(60),
         KeepAlive = TimeSpan.FromSeconds(20),
         InitialRtt = TimeSpan.FromMilliseconds(100),

@@ -23,6 +23,7 @@ internal sealed class SessionLoop : LoopThread, IClientSessionEvents, IExitSessi
     private readonly PathOutlet[] _outlets;
     private readonly Action<int> _wakeShard;
     private readonly Dictionary<QuicConnection, Dictionary<long, StreamBridge>> _bridges = [];
+    private int _streams; // in all of them
     private readonly ConcurrentQueue<UdpOut> _udpOut = new();
     private int _udpWaiting;
     private Instant _stalledUntil = Instant.Never;
@@ -107,7 +108,7 @@ internal sealed class SessionLoop : LoopThread, IClientSessionEvents, IExitSessi
     /// <summary>Both halves are over. Session thread.</summary>
     public void Forget(StreamBridge bridge, QuicConnection connection)
     {
-        if (_bridges.TryGetValue(connection, out Dictionary<long, StreamBridge>? streams)) streams.Remove(bridge.Stream);
+        if (_bridges.TryGetValue(connection, out Dictionary<long, StreamBridge>? streams) && streams.Remove(bridge.Stream)) _streams--;
     }
 
     /// <summary>Streams that a connection carries now. Session thread.</summary>
@@ -196,6 +197,7 @@ internal sealed class SessionLoop : LoopThread, IClientSessionEvents, IExitSessi
                 return;
             case QuicEventKind.Closed:
                 if (!_bridges.Remove(connection, out Dictionary<long, StreamBridge>? lost)) return;
+                _streams -= lost.Count;
                 foreach (StreamBridge bridge in lost.Values.ToArray()) bridge.OnLost("the connection through the path ended", now);
                 return;
         }
@@ -236,7 +238,7 @@ internal sealed class SessionLoop : LoopThread, IClientSessionEvents, IExitSessi
     private StreamBridge Add(QuicConnection connection, long stream)
     {
         if (!_bridges.TryGetValue(connection, out Dictionary<long, StreamBridge>? streams)) _bridges.Add(connection, streams = []);
-        var bridge = new StreamBridge(this, connection, stream);
+        var bridge = new StreamBridge(this, connection, stream, _streams++);
         streams.Add(stream, bridge);
         return bridge;
     }

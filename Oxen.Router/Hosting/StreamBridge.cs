@@ -29,13 +29,16 @@ internal sealed class StreamBridge : OnionStream, IDuplexPipe
 {
     // The application's continuations go to the thread pool, never inline: its code must not run on the session thread.
     // Ours only post to the loop, which is cheap enough for whichever thread they happen on.
-    private static readonly PipeOptions Incoming = Options(reader: PipeScheduler.ThreadPool, writer: PipeScheduler.Inline);
-    private static readonly PipeOptions Outgoing = Options(reader: PipeScheduler.Inline, writer: PipeScheduler.ThreadPool);
+    // What a stalled stream keeps shrinks with the number of streams: a stranger who opens them all and reads none does not
+    // get all of an exit's memory.
+    private static readonly int[] PipeSizes = [512 * 1024, 64 * 1024, 16 * 1024];
+    private static readonly PipeOptions[] Incoming = [.. PipeSizes.Select(bytes => Options(reader: PipeScheduler.ThreadPool, writer: PipeScheduler.Inline, bytes))];
+    private static readonly PipeOptions[] Outgoing = [.. PipeSizes.Select(bytes => Options(reader: PipeScheduler.Inline, writer: PipeScheduler.ThreadPool, bytes))];
 
     private readonly IStreamBridgeHost _host;
     private readonly QuicConnection _connection;
-    private readonly Pipe _incoming = new(Incoming);
-    private readonly Pipe _outgoing = new(Outgoing);
+    private readonly Pipe _incoming;
+    private readonly Pipe _outgoing;
     private readonly Work _onFlushed;
     private readonly Work _onOutgoing;
     private readonly Work _onAbort;
@@ -51,8 +54,12 @@ internal sealed class StreamBridge : OnionStream, IDuplexPipe
     private Exception? _abortReason;
     private int _aborted, _disposed;
 
-    public StreamBridge(IStreamBridgeHost host, QuicConnection connection, long stream)
+    /// <param name="others">Streams that the same thread carries already.</param>
+    public StreamBridge(IStreamBridgeHost host, QuicConnection connection, long stream, int others = 0)
     {
+        int size = SizeAmong(others);
+        _incoming = new Pipe(Incoming[size]);
+        _outgoing = new Pipe(Outgoing[size]);
         _host = host;
         _connection = connection;
         Stream = stream;
@@ -335,12 +342,17 @@ internal sealed class StreamBridge : OnionStream, IDuplexPipe
         _host.Forget(this, _connection);
     }
 
-    private static PipeOptions Options(PipeScheduler reader, PipeScheduler writer) => new(
+    /// <summary>Bytes that each of a stream's two pipes may hold when so many others are open.</summary>
+    internal static int PipeBytes(int others) => PipeSizes[SizeAmong(others)];
+
+    private static int SizeAmong(int others) => others < 256 ? 0 : others < 2048 ? 1 : 2;
+
+    private static PipeOptions Options(PipeScheduler reader, PipeScheduler writer, int bytes) => new(
         readerScheduler: reader,
         writerScheduler: writer,
-        pauseWriterThreshold: 512 * 1024,
-        resumeWriterThreshold: 256 * 1024,
-        minimumSegmentSize: 16 * 1024,
+        pauseWriterThreshold: bytes,
+        resumeWriterThreshold: bytes / 2,
+        minimumSegmentSize: Math.Min(16 * 1024, bytes / 4),
         useSynchronizationContext: false);
 
     /// <summary>A callback on the session thread, made once and posted as often as needed.</summary>

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.IO.Pipelines;
 using System.Security.Cryptography;
 using Oxen.Router.Hosting;
@@ -47,6 +48,24 @@ public sealed class StreamBridgeTests
         net.Run(Task.WhenAll(received, writing, echo));
         Assert.Equal(SHA256.HashData(sent), SHA256.HashData(net.Run(received)));
         net.Run(() => net.Near.Bridges + net.Far.Bridges == 0);
+    }
+
+    [Fact]
+    public void All_streams_that_an_exit_grants_hold_a_bounded_sum_when_nobody_reads()
+    {
+        long sum = 0;
+        for (int others = 0; others < new Oxen.Router.Exit.ExitLimits().StreamsInAll; others++) sum += 2L * StreamBridge.PipeBytes(others);
+        Assert.True(sum <= 1L << 30, $"{sum >> 20} MiB");
+
+        Assert.True(Takes(others: 0));
+        Assert.False(Takes(others: 5000));
+
+        static bool Takes(int others)
+        {
+            PipeWriter output = new StreamBridge(null!, null!, 0, others).Transport.Output;
+            output.Write(new byte[20 * 1024]);
+            return output.FlushAsync().AsTask().IsCompleted;
+        }
     }
 
     [Fact]
