@@ -71,7 +71,7 @@ internal static class LinkError
 internal sealed class LinkHello
 {
     public const byte Version = 1;
-    public const int MaxShards = 16; // as many as there are number ranges (docs/protocol/onion.md#numbers)
+    public const int MaxShards = 16; // as many as there are number ranges (docs/protocol/onion.md#numbers-and-the-ten-zeros)
     public const int MaxSuites = 16;
     public const int MaxBytes = 3 + 12 + MaxSuites + 33 + 4 * MaxShards * MaxShards;
 
