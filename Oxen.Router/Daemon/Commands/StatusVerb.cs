@@ -10,7 +10,7 @@ namespace Oxen.Router.Daemon.Commands;
 /// <summary>`oxen status`: asks a running process how it does.</summary>
 internal sealed class StatusVerb(Screen screen)
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
     public Command Build()
     {

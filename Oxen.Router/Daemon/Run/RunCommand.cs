@@ -74,7 +74,7 @@ internal static class RunCommand
     {
         builder.SetMinimumLevel(Enum.Parse<LogLevel>(config.Level, ignoreCase: true));
         builder.AddConsole(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
-        if (config.Format == "json") builder.AddJsonConsole(json => json.UseUtcTimestamp = true);
+        if (config.Format == "json") builder.AddJsonConsole(json => { json.UseUtcTimestamp = true; json.TimestampFormat = "O"; });
         else builder.AddSimpleConsole(plain => { plain.SingleLine = true; plain.ColorBehavior = LoggerColorBehavior.Disabled; plain.TimestampFormat = "yyyy-MM-dd HH:mm:ss "; });
     });
 }

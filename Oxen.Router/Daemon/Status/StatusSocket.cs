@@ -11,6 +11,7 @@ namespace Oxen.Router.Daemon.Status;
 internal sealed class StatusSocket : IAsyncDisposable
 {
     private const int MaxReportBytes = 16 << 20;
+    private static readonly TimeSpan ReportPatience = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan WritePatience = TimeSpan.FromSeconds(2);
 
     private readonly string _path;
@@ -85,7 +86,7 @@ internal sealed class StatusSocket : IAsyncDisposable
         }
         catch (Exception e) when (e is SocketException or IOException or ArgumentException)
         {
-            throw NotThere(path, e.Message, e);
+            throw NotThere(path, File.Exists(path) ? "it was left behind, or is another user's" : "there is no such socket", e);
         }
     }
 
@@ -113,8 +114,9 @@ internal sealed class StatusSocket : IAsyncDisposable
             {
                 using Socket peer = await _socket.AcceptAsync(_stop.Token).ConfigureAwait(false);
                 using var limit = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
-                limit.CancelAfter(WritePatience);
+                limit.CancelAfter(ReportPatience);
                 StatusReport report = await _report().WaitAsync(limit.Token).ConfigureAwait(false);
+                limit.CancelAfter(WritePatience);
                 ReadOnlyMemory<byte> left = Encoding.UTF8.GetBytes(report.ToJson());
                 while (!left.IsEmpty) left = left[await peer.SendAsync(left, SocketFlags.None, limit.Token).ConfigureAwait(false)..];
             }

@@ -71,7 +71,7 @@ internal sealed class DemoProcess : IAsyncDisposable
     public HttpClient Http() => new(new SocketsHttpHandler { Proxy = new WebProxy($"socks5://{Socks}") }) { Timeout = Patience };
 
     public async Task<StatusReport> ReportAsync() =>
-        StatusReport.Parse(await StatusSocket.AskAsync(StatusFile, TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken));
+        StatusReport.Parse(await StatusSocket.AskAsync(StatusFile, TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken));
 
     public async ValueTask DisposeAsync()
     {
