@@ -60,6 +60,7 @@ internal sealed class CommandTree(Screen screen, CommandBodies bodies)
         var contacts = new ContactVerbs(screen);
         root.Add(contacts.Contact());
         root.Add(contacts.Contacts());
+        root.Add(new OnsCommands(screen).Build());
         var config = new Command("config", "Work with configuration files.") { ConfigCheck() };
         root.Add(config);
         root.Add(ShowVersion());
