@@ -8,7 +8,9 @@ public class ProjectTests
     [Theory]
     [InlineData("Oxen.Router.Native/Oxen.Router.Native.csproj", "")]
     [InlineData("Oxen.Router/Oxen.Router.csproj", "Oxen.Router.Native")]
-    [InlineData("Oxen.Router/Daemon/Oxen.Router.Daemon.csproj", "Oxen.Router")]
+    [InlineData("Oxen.Ons/Oxen.Ons.csproj", "Oxen.Router")]
+    [InlineData("Oxen.Swarm/Oxen.Swarm.csproj", "")] // takes nothing of the router yet; Oxen.Router is all that it may
+    [InlineData("Oxen.Router/Daemon/Oxen.Router.Daemon.csproj", "Oxen.Ons Oxen.Router")]
     [InlineData("tests/Oxen.Testing/Oxen.Testing.csproj", "Oxen.Router")]
     public void A_project_refers_only_to_the_layer_below(string project, string expected)
         => Assert.Equal(expected, string.Join(' ', References(project)));
@@ -17,7 +19,7 @@ public class ProjectTests
     public void Nothing_that_is_shipped_refers_to_tests_or_benches()
     {
         foreach (string project in Repository.Projects.Where(p => Repository.ProductFolders.Any(f => p.StartsWith(f, StringComparison.Ordinal))))
-            Assert.All(References(project), r => Assert.StartsWith("Oxen.Router", r, StringComparison.Ordinal));
+            Assert.All(References(project), r => Assert.Contains(r, new[] { "Oxen.Router.Native", "Oxen.Router", "Oxen.Ons", "Oxen.Swarm" }));
     }
 
     [Fact]
@@ -79,20 +81,39 @@ public class ProjectTests
         }
     }
 
-    [Fact]
-    public void The_public_surface_is_written_down_and_checked_by_the_compiler()
+    [Theory]
+    [InlineData("Oxen.Router")]
+    [InlineData("Oxen.Ons")]
+    [InlineData("Oxen.Swarm")]
+    public void The_public_surface_is_written_down_and_checked_by_the_compiler(string library)
     {
-        const string Project = "Oxen.Router/Oxen.Router.csproj";
-        Assert.Contains(Elements(Project, "PackageReference"), e => (string?)e.Attribute("Include") == "Microsoft.CodeAnalysis.PublicApiAnalyzers");
+        string project = $"{library}/{library}.csproj";
+        Assert.Contains(Elements(project, "PackageReference"), e => (string?)e.Attribute("Include") == "Microsoft.CodeAnalysis.PublicApiAnalyzers");
         foreach (string list in new[] { "PublicAPI.Shipped.txt", "PublicAPI.Unshipped.txt" })
         {
-            Assert.Contains(Elements(Project, "AdditionalFiles"), e => (string?)e.Attribute("Include") == list);
-            Assert.StartsWith("#nullable enable", Repository.Read($"Oxen.Router/{list}").TrimStart('\uFEFF'), StringComparison.Ordinal);
+            Assert.Contains(Elements(project, "AdditionalFiles"), e => (string?)e.Attribute("Include") == list);
+            Assert.StartsWith("#nullable enable", Repository.Read($"{library}/{list}").TrimStart('\uFEFF'), StringComparison.Ordinal);
         }
 
-        string listed = Repository.Read("Oxen.Router/PublicAPI.Shipped.txt") + Repository.Read("Oxen.Router/PublicAPI.Unshipped.txt");
-        Assert.All(Assembly.Load("Oxen.Router").GetExportedTypes(), t => Assert.Contains(t.FullName!.Split('`')[0].Replace('+', '.'), listed, StringComparison.Ordinal));
-        Assert.Empty(Assembly.Load("Oxen.Router.Native").GetExportedTypes());
+        string listed = Repository.Read($"{library}/PublicAPI.Shipped.txt") + Repository.Read($"{library}/PublicAPI.Unshipped.txt");
+        Type[] exported = Assembly.Load(library).GetExportedTypes();
+        Assert.NotEmpty(exported);
+        Assert.All(exported, t => Assert.Contains(t.FullName!.Split('`')[0].Replace('+', '.'), listed, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void The_native_project_has_no_public_surface() => Assert.Empty(Assembly.Load("Oxen.Router.Native").GetExportedTypes());
+
+    [Theory]
+    [InlineData("Oxen.Ons", "Oxen.Swarm")]
+    [InlineData("Oxen.Swarm", "Oxen.Ons")]
+    public void A_plug_in_knows_neither_its_sibling_nor_what_is_not_public(string plugin, string sibling)
+    {
+        string[] known = [.. Assembly.Load(plugin).GetReferencedAssemblies().Select(a => a.Name!)];
+        Assert.NotEmpty(known);
+        foreach (string hidden in new[] { sibling, "Oxen.Router.Native", "oxen" }) Assert.DoesNotContain(hidden, known);
+        foreach (string library in new[] { "Oxen.Router/Oxen.Router.csproj", "Oxen.Router.Native/Oxen.Router.Native.csproj" })
+            Assert.DoesNotContain(Elements(library, "InternalsVisibleTo"), e => (string?)e.Attribute("Include") == plugin);
     }
 
     private static IEnumerable<XElement> Elements(string project, string name) => Repository.Project(project).Descendants(name);

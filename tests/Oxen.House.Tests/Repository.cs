@@ -10,8 +10,8 @@ internal static partial class Repository
     private static readonly string[] TextEndings =
         [".cs", ".md", ".csproj", ".props", ".targets", ".sln", ".txt", ".json", ".toml", ".c", ".h", ".sh", ".py", ".yml", ".editorconfig", ".gitignore", "/run"];
 
-    /// <summary>The three projects that are shipped.</summary>
-    public static readonly string[] ProductFolders = ["Oxen.Router.Native/", "Oxen.Router/"];
+    /// <summary>The projects that are shipped; the program lies within the library.</summary>
+    public static readonly string[] ProductFolders = ["Oxen.Router.Native/", "Oxen.Router/", "Oxen.Ons/", "Oxen.Swarm/"];
 
     public static string Root { get; } = FindRoot();
 
