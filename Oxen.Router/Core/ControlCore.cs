@@ -32,6 +32,7 @@ internal sealed class ControlCore : ILinkEvents, IDisposable
     private readonly NetworkClock _clock;
     private readonly IControlEvents _events;
     private const int MinClockWitnesses = 3;
+    private const int OwnClockWitnesses = 9;
 
     private readonly bool _correctsClock;
     private readonly TimeSpan _clockTolerance;
@@ -220,7 +221,10 @@ internal sealed class ControlCore : ILinkEvents, IDisposable
     private void JudgeOwnClock(RouterId peer, TimeSpan ahead)
     {
         _peerClocks[peer] = ahead;
-        if (_peerClocks.Count < Math.Min(MinClockWitnesses, Math.Max(2, _otherRelays))) return;
+
+        // A relay that believes this stops itself, so a handful of liars who connect first must not be enough: it takes the
+        // median of more than half of the directory (of nine, where that is larger).
+        if (_peerClocks.Count < Math.Clamp((_otherRelays / 2) + 1, 2, OwnClockWitnesses)) return;
         TimeSpan median = _peerClocks.Values.Order().ElementAt(_peerClocks.Count / 2);
         TimeSpan lower = _peerClocks.Values.Order().ElementAt((_peerClocks.Count - 1) / 2);
         if (median.Duration() > _clockTolerance && lower.Duration() > _clockTolerance && (median < TimeSpan.Zero) == (lower < TimeSpan.Zero)) _events.OnOwnClockOff(median);
