@@ -225,7 +225,7 @@ internal sealed class CommandTree(Screen screen, CommandBodies bodies)
         Option<IPEndPoint> http = Address("--http", "Where the HTTP proxy listens.", defaults.Http);
         var seconds = new Option<double?>("--seconds") { Description = "Stop by itself after so many seconds.", HelpName = "N" };
         seconds.Validators.Add(r => { if (r.Tokens.Count == 1 && r.GetValueOrDefault<double?>() is not (> 0 and <= 31_536_000)) r.AddError("--seconds expects a number above 0"); });
-        var seed = new Option<ulong?>("--seed") { Description = "Repeat the choices of an earlier run (never its keys).", HelpName = "N" };
+        var seed = new Option<ulong?>("--seed") { Description = "Repeat an earlier run: the same keys and the same choice of relays.", HelpName = "N" };
         var endpoints = new Option<string?>("--endpoints") { Description = "Write every address as one JSON object to this file, once all is ready.", HelpName = "FILE" };
         var processes = new Option<bool>("--processes") { Description = "Give each router its own process." };
         var check = new Option<bool>("--check") { Description = "Move data, compare, break a relay, print a table; exits 0 if all is well, 1 if not." };

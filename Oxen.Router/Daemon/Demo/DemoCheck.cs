@@ -28,8 +28,9 @@ internal sealed class DemoCheck(DemoOptions options, DemoNetwork network, DemoTa
 
     public async Task<int> RunAsync(Screen screen, CancellationToken cancel)
     {
-        (long allocatedBefore, long packetsBefore) = await FiguresAsync().ConfigureAwait(false);
         (bool downOk, double downRate) = await DownloadAsync(cancel).ConfigureAwait(false);
+        // Counted from the second transfer on: the first call of a native function allocates on the thread that makes it.
+        (long allocatedBefore, long packetsBefore) = await FiguresAsync().ConfigureAwait(false);
         (bool upOk, double upRate) = await UploadAsync(cancel).ConfigureAwait(false);
         (long allocated, long packets) = await FiguresAsync().ConfigureAwait(false);
         packets -= packetsBefore;
