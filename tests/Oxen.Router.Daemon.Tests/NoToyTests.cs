@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
 using System.Net;
@@ -5,6 +6,10 @@ using System.Net.Http.Headers;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using Oxen.Router.Core.Directory;
+using Oxen.Router.Core.Onion;
+using Oxen.Router.Core.Paths;
+using Oxen.Router.Core.Relay;
 using Oxen.Router.Daemon.Demo;
 using Oxen.Router.Daemon.Keys;
 using Oxen.Router.Daemon.Status;
@@ -188,6 +193,55 @@ public sealed class NoToyTests
 
             Assert.True(read > 10 << 20, $"only {read} bytes of {router.Name} could be read");
             Assert.True(own, $"the search works: {router.Name} holds its own key");
+        }
+    }
+
+    [Fact]
+    public async Task No_routers_memory_holds_the_layer_keys_of_another_hop()
+    {
+        NeedsRoot();
+        var built = new ConcurrentQueue<(IReadOnlyList<RouterId> Hops, IReadOnlyList<HopChains> Chains)>();
+        var options = new DemoNetworkOptions
+        {
+            Relays = 5,
+            Exits = 1,
+            Processes = true,
+            Paths = new ClientPathOptions { Spares = 0, KeyWitness = (hops, chains) => built.Enqueue((hops, chains)) },
+        };
+        await using DemoNetwork network = await DemoNetwork.StartAsync(options, TestContext.Current.CancellationToken);
+        using var limit = new CancellationTokenSource(Patience);
+        await network.Client.Client!.WaitReadyAsync(limit.Token);
+        Assert.True(built.TryPeek(out var path));
+
+        // Keys of this epoch and the next, both directions: four of 16 bytes each. A hop keeps them expanded, and an expanded
+        // AES key begins with the key itself.
+        byte[][][] keys = [.. path.Chains.Select(c => LayerKeysOf(c.ChainUpstream).Concat(LayerKeysOf(c.ChainDownstream)).ToArray())];
+        for (int hop = 0; hop < path.Hops.Count; hop++)
+        {
+            var router = (ProcessRouter)network.Find(path.Hops[hop].ToString())!;
+            byte[][] foreign = [.. keys.Where((_, other) => other != hop).SelectMany(k => k), .. path.Chains.Where((_, other) => other != hop).SelectMany(c => new[] { c.ChainUpstream, c.ChainDownstream })];
+            bool own = false;
+            foreach (byte[] memory in Memory(router.ProcessId))
+            {
+                foreach (byte[] key in keys[hop]) own |= memory.AsSpan().IndexOf(key) >= 0;
+                foreach (byte[] secret in foreign) Assert.False(memory.AsSpan().IndexOf(secret) >= 0, $"{router.Name} (hop {hop + 1}) holds a key of another hop");
+            }
+
+            Assert.True(own, $"the search works: {router.Name} holds a key of its own hop");
+        }
+    }
+
+    private static IEnumerable<byte[]> LayerKeysOf(byte[] chain)
+    {
+        byte[] now = [.. chain];
+        for (int epoch = 0; epoch < 2; epoch++)
+        {
+            byte[] raw = new byte[LayerKeys.RawBytes];
+            EpochChain.LayerKeys(now, raw);
+            foreach (byte[] key in raw.Chunk(16)) yield return key;
+            byte[] next = new byte[32];
+            EpochChain.Next(now, next);
+            now = next;
         }
     }
 

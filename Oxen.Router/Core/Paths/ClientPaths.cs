@@ -20,6 +20,9 @@ internal sealed class ClientPathOptions
     /// <summary>Relays that are never used.</summary>
     public IReadOnlyList<RouterId> Excluded { get; init; } = [];
 
+    /// <summary>Tests alone: sees the hops of each path that was built, with copies of their key chains, to look for them where they must not be.</summary>
+    public Action<IReadOnlyList<RouterId>, IReadOnlyList<HopChains>>? KeyWitness { get; init; }
+
     /// <summary>A relay whose path failed is left out this long.</summary>
     public TimeSpan Penalty { get; init; } = TimeSpan.FromSeconds(60);
 }
@@ -187,6 +190,7 @@ internal sealed class ClientPaths(ClientPathOptions options, LinkManager links, 
         path.Expires = now + PathConstants.Lifetime - (now - path.Started);
         path.RenewAt = path.Expires - PathConstants.RenewBefore - RandomPart(PathConstants.RenewJitter);
         HopChains[] chains = [.. result.Hops.Select(h => new HopChains(h.ChainUpstream.ToArray(), h.ChainDownstream.ToArray(), h.StartEpoch))];
+        options.KeyWitness?.Invoke([.. path.Hops.Select(h => h.Id)], [.. chains.Select(c => new HopChains([.. c.ChainUpstream], [.. c.ChainDownstream], c.StartEpoch))]);
         dataPlane.AddClient(
             path.Path,
             options.Class,
