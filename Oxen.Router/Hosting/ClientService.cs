@@ -28,6 +28,7 @@ internal sealed class ClientService : IOnionStreams, IOnionDatagrams
     private readonly Dictionary<IsolationKey, int> _groups = [];
     private readonly Dictionary<int, Instant> _lastUse = [];
     private readonly Dictionary<int, List<Opening>> _waiting = [];
+    private readonly Dictionary<int, TaskCompletionSource> _readySignals = [];
     private readonly Dictionary<(int Group, ushort Association), Association> _associations = [];
     private int _nextGroup = SharedGroup;
     private ushort _nextAssociation;
@@ -71,8 +72,8 @@ internal sealed class ClientService : IOnionStreams, IOnionDatagrams
     /// <summary>Completes when the shared group can carry streams.</summary>
     public async Task WaitReadyAsync(CancellationToken cancel)
     {
-        while (!await _sessions.InvokeAsync(_ => _sessions.Client!.TryGet(SharedGroup, out ClientGroup? group) && group!.State == ClientGroupState.Ready).ConfigureAwait(false))
-            await Task.Delay(2, cancel).ConfigureAwait(false);
+        Task ready = await _sessions.InvokeAsync(_ => WhenReady(SharedGroup)).WaitAsync(cancel).ConfigureAwait(false);
+        await ready.WaitAsync(cancel).ConfigureAwait(false);
     }
 
     public ValueTask<OnionStream> OpenAsync(IsolationKey isolation, CancellationToken cancel)
@@ -105,12 +106,12 @@ internal sealed class ClientService : IOnionStreams, IOnionDatagrams
         limit.CancelAfter(OpenPatience);
         while (true)
         {
-            (Association? association, bool full) = await _sessions.InvokeAsync(now => TryAssociate(isolation, now)).ConfigureAwait(false);
+            (Association? association, Task? ready) = await _sessions.InvokeAsync(now => TryAssociate(isolation, now)).ConfigureAwait(false);
             if (association is not null) return association;
-            if (full) throw new OnionUnavailableException("too many isolation groups or UDP associations are in use");
+            if (ready is null) throw new OnionUnavailableException("too many isolation groups or UDP associations are in use");
             try
             {
-                await Task.Delay(20, limit.Token).ConfigureAwait(false);
+                await ready.WaitAsync(limit.Token).ConfigureAwait(false);
             }
             catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
             {
@@ -169,6 +170,7 @@ internal sealed class ClientService : IOnionStreams, IOnionDatagrams
         _groups.Remove(oldest);
         _lastUse.Remove(number);
         _waiting.Remove(number);
+        SignalReady(number); // whoever waits tries again, in a group made anew
         if (_sessions.Client!.TryGet(number, out ClientGroup? group)) _sessions.Client.Close(group!, now);
         _control.Post(_ => _control.Core.Client!.Drop(number));
         return true;
@@ -179,9 +181,23 @@ internal sealed class ClientService : IOnionStreams, IOnionDatagrams
         || (_sessions.Client!.TryGet(number, out ClientGroup? group) && _sessions.StreamsOf(group!.Quic) > 0)
         || _associations.Keys.Any(a => a.Group == number);
 
+    /// <summary>Completes when the group can carry streams, at once if it can now.</summary>
+    private Task WhenReady(int number)
+    {
+        if (_sessions.Client!.TryGet(number, out ClientGroup? group) && group!.State == ClientGroupState.Ready) return Task.CompletedTask;
+        if (!_readySignals.TryGetValue(number, out TaskCompletionSource? signal)) _readySignals.Add(number, signal = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+        return signal.Task;
+    }
+
+    private void SignalReady(int number)
+    {
+        if (_readySignals.Remove(number, out TaskCompletionSource? signal)) signal.SetResult();
+    }
+
     private void OnGroupReady(ClientGroup group, Instant now)
     {
         _node.Notice(RouterNoticeKind.SessionReady, "the session with the exit stands", now - group.OpenedAt);
+        SignalReady(group.Number);
         ServeWaiting(group, now);
     }
 
@@ -256,20 +272,21 @@ internal sealed class ClientService : IOnionStreams, IOnionDatagrams
 
     // ---- UDP ----
 
-    private (Association? Association, bool Full) TryAssociate(IsolationKey isolation, Instant now)
+    /// <summary>An association; or what to wait for before the next try; or neither, when all are in use.</summary>
+    private (Association? Association, Task? Ready) TryAssociate(IsolationKey isolation, Instant now)
     {
-        if (_associations.Count >= 4096 || GroupFor(isolation, now) is not { } group) return (null, true);
-        if (group.State != ClientGroupState.Ready) return (null, false);
+        if (_associations.Count >= 4096 || GroupFor(isolation, now) is not { } group) return (null, null);
+        if (group.State != ClientGroupState.Ready) return (null, WhenReady(group.Number));
         for (int i = 0; i < ushort.MaxValue; i++)
         {
             ushort number = ++_nextAssociation;
             if (_associations.ContainsKey((group.Number, number))) continue;
             var association = new Association(this, group.Number, number);
             _associations.Add((group.Number, number), association);
-            return (association, false);
+            return (association, null);
         }
 
-        return (null, true);
+        return (null, null);
     }
 
     private void OnUdp(long group, ReadOnlyMemory<byte> record, Instant now)
