@@ -2,16 +2,27 @@ using Oxen.Router.Core.Packets;
 
 namespace Oxen.Router.Tun;
 
-/// <summary>A network interface whose packets pass through this process. IP packets in batches, in and out.</summary>
+/// <summary>
+/// One queue of a network interface whose packets pass through this process. One thread reads and writes it: the driver of the
+/// shard that it belongs to. A device of several queues is several of these with one name.
+/// </summary>
 internal interface ITunDevice : IDisposable
 {
     string Name { get; }
 
+    /// <summary>Longest packet that is not to be cut, the IP header included.</summary>
     int Mtu { get; }
 
-    /// <summary>Takes the packets that the system sends through the interface, without waiting; returns how many receives.</summary>
-    int ReadBatch(ReceiveBatch into);
+    /// <summary>What poll(2) waits for; -1 if there is nothing to wait for (a device in memory, which has <see cref="OnReadable"/>).</summary>
+    int PollHandle { get; }
 
-    /// <summary>Hands packets to the system, in order; returns how many it took. Routes mean nothing here.</summary>
-    int WriteBatch(TransmitBatch packets);
+    /// <summary>Called by a device without <see cref="PollHandle"/> when there is something to read; wakes the driver.</summary>
+    Action? OnReadable { get; set; }
+
+    /// <summary>Takes what the system has sent through the interface, without waiting: at most the batch's free slots. Returns how many.</summary>
+    /// <exception cref="IOException">The interface is gone.</exception>
+    int Read(TunReadBatch into);
+
+    /// <summary>Hands packets to the system, in order; what it would not take is counted in `drops` and forgotten. Returns how many it took.</summary>
+    int Write(TunWriteBatch packets, DropCounters drops);
 }

@@ -1,57 +1,75 @@
 using System.Collections.Concurrent;
-using Oxen.Router.Core;
+using System.Runtime.InteropServices;
 using Oxen.Router.Core.Packets;
 using Oxen.Router.Tun;
 
 namespace Oxen.Testing;
 
-/// <summary>A TUN device in memory: what a test puts in at <see cref="SystemSends"/> is read, what is written comes out of <see cref="TryTakeWritten"/>.</summary>
+/// <summary>A packet as the system and a TUN device exchange it.</summary>
+internal sealed record TunPacket(VirtioHeader Header, byte[] Bytes);
+
+/// <summary>
+/// One queue of a TUN device in memory: what a test puts in at <see cref="SystemSends(ReadOnlySpan{byte}, VirtioHeader)"/> is read, what is
+/// written comes out of <see cref="TryTakeWritten"/>.
+/// </summary>
 internal sealed class MemoryTun(string name = "oxen0", int mtu = 1320, int queue = 64) : ITunDevice
 {
-    private readonly ConcurrentQueue<byte[]> _toRead = new();
-    private readonly ConcurrentQueue<byte[]> _written = new();
+    private readonly ConcurrentQueue<TunPacket> _toRead = new();
+    private readonly ConcurrentQueue<TunPacket> _written = new();
     private bool _closed;
 
     public string Name { get; } = name;
 
     public int Mtu { get; } = mtu;
 
-    /// <summary>The system routes a packet into the interface. False when the queue is full or the packet too large: it is lost.</summary>
-    public bool SystemSends(ReadOnlySpan<byte> packet)
+    public int PollHandle => -1;
+
+    public Action? OnReadable { get; set; }
+
+    /// <summary>The system routes a packet into the interface. False when the queue is full or the packet too large and not to be cut: it is lost.</summary>
+    public bool SystemSends(ReadOnlySpan<byte> packet, VirtioHeader header = default)
     {
-        if (_closed || packet.IsEmpty || packet.Length > Mtu || _toRead.Count >= queue) return false;
-        _toRead.Enqueue(packet.ToArray());
+        if (_closed || packet.IsEmpty || packet.Length > 65535 || _toRead.Count >= queue) return false;
+        if (packet.Length > Mtu && header.Segmentation == VirtioHeader.NotSegmented) return false;
+        _toRead.Enqueue(new TunPacket(header, packet.ToArray()));
+        OnReadable?.Invoke();
         return true;
     }
 
-    public bool TryTakeWritten(out byte[] packet) => _written.TryDequeue(out packet!);
+    public bool TryTakeWritten(out TunPacket packet) => _written.TryDequeue(out packet!);
 
-    public int ReadBatch(ReceiveBatch into)
+    public int Read(TunReadBatch into)
     {
         ArgumentNullException.ThrowIfNull(into);
         ObjectDisposedException.ThrowIf(_closed, this);
-        int n = 0;
-        while (n < into.Slots && _toRead.TryDequeue(out byte[]? packet))
+        int begin = into.Count;
+        while (into.Count < into.Slots && _toRead.TryDequeue(out TunPacket? packet))
         {
-            int offset = into.Offset + n * ReceiveBatch.SlotBytes;
-            packet.CopyTo(into.Slab.Slice(offset, packet.Length));
-            into.Items[n++] = new Received { Offset = offset, Length = packet.Length, SegmentBytes = packet.Length, From = default(UdpAddress) };
+            int offset = into.Offset + into.Count * TunReadBatch.SlotBytes + TunReadBatch.Headroom;
+            packet.Bytes.CopyTo(into.Slab.Slice(offset, packet.Bytes.Length));
+            into.Items[into.Count++] = new TunRead { Offset = offset, Length = packet.Bytes.Length, Header = packet.Header };
         }
 
-        into.Count = n;
-        into.KernelDrops = 0;
-        return n;
+        return into.Count - begin;
     }
 
-    public int WriteBatch(TransmitBatch packets)
+    public int Write(TunWriteBatch packets, DropCounters drops)
     {
         ArgumentNullException.ThrowIfNull(packets);
+        ArgumentNullException.ThrowIfNull(drops);
         ObjectDisposedException.ThrowIf(_closed, this);
         int taken = 0;
-        foreach (ref readonly Transmit t in packets.Items.AsSpan(0, packets.Count))
+        foreach (ref readonly TunWrite write in packets.Items.AsSpan(0, packets.Count))
         {
-            if (t.Length == 0 || t.Length > Mtu || _written.Count >= queue) continue;
-            _written.Enqueue(packets.Slab.Slice(t.Offset, t.Length).ToArray());
+            var bytes = new List<byte>(write.Length);
+            foreach (ref readonly TunPiece piece in packets.Pieces.AsSpan(write.FirstPiece, write.PieceCount)) bytes.AddRange(packets.Slab.Slice(piece.Offset, piece.Length));
+            if (bytes.Count == 0 || (bytes.Count > Mtu && write.Header.Segmentation == VirtioHeader.NotSegmented))
+            {
+                drops.Count(DropReason.SendFailed);
+                continue;
+            }
+
+            _written.Enqueue(new TunPacket(write.Header, [.. CollectionsMarshal.AsSpan(bytes)]));
             taken++;
         }
 
