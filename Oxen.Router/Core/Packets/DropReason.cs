@@ -64,4 +64,11 @@ internal enum DropReason : byte
     [DropText("the destination's socket refused it")] DestinationRefused,
     [DropText("no path to carry it at the moment")] NoPath,
     [DropText("reader is too slow")] SlowReader,
+
+    // IP packets of the tunnel (docs/protocol/tunnel.md)
+    [DropText("IP header is malformed or its checksum is wrong")] BadIpHeader,
+    [DropText("IP protocol or extension header that the tunnel does not know")] UnknownIpProtocol,
+    [DropText("IP option or header bound to addresses: source route, recorded route, AH, mobility, HIP, shim6")] AddressBoundHeader,
+    [DropText("IP fragment is malformed")] BadFragment,
+    [DropText("transport header is cut off or malformed")] BadTransportHeader,
 }
