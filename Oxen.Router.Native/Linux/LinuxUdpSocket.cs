@@ -25,6 +25,9 @@ internal sealed record LinuxUdpOptions
 
     /// <summary>UDP_GRO, if the kernel has it.</summary>
     public bool Coalescing { get; init; } = true;
+
+    /// <summary>SO_MARK, so that a routing rule knows our own packets; 0: none. Needs CAP_NET_ADMIN.</summary>
+    public uint Mark { get; init; }
 }
 
 internal sealed unsafe class LinuxUdpSocket : IDisposable
@@ -56,6 +59,9 @@ internal sealed unsafe class LinuxUdpSocket : IDisposable
 
     /// <summary>UDP_SEGMENT works. May turn false for good when a device cannot do it.</summary>
     public bool Segmentation { get => _segmentation; internal set => _segmentation = value; }
+
+    /// <summary>Another file whose readability ends a <see cref="Wait"/>; -1: none. The waiting thread sets it.</summary>
+    public int AlsoWaitFor { get; set; } = -1;
 
     /// <summary>UDP_GRO is on.</summary>
     public bool Coalescing { get; private set; }
@@ -128,11 +134,12 @@ internal sealed unsafe class LinuxUdpSocket : IDisposable
             return;
         }
 
-        pollfd* fds = stackalloc pollfd[2];
+        pollfd* fds = stackalloc pollfd[3];
         fds[0] = new pollfd { fd = Fd, events = LibC.POLLIN };
         fds[1] = new pollfd { fd = (int)_event.DangerousGetHandle(), events = LibC.POLLIN };
+        fds[2] = new pollfd { fd = AlsoWaitFor, events = LibC.POLLIN };
         timespec time = new() { tv_sec = nanoseconds / 1_000_000_000, tv_nsec = nanoseconds % 1_000_000_000 };
-        int n = LibC.ppoll(fds, 2, nanoseconds < 0 ? null : &time, null);
+        int n = LibC.ppoll(fds, AlsoWaitFor < 0 ? 2u : 3u, nanoseconds < 0 ? null : &time, null);
         int errno = n < 0 ? Marshal.GetLastPInvokeError() : 0;
         Interlocked.Exchange(ref _state, Awake);
         if (n < 0 && errno != LibC.EINTR) throw new UdpSocketLostException("ppoll", errno);
@@ -192,6 +199,7 @@ internal sealed unsafe class LinuxUdpSocket : IDisposable
             // Never fragment: a size class is chosen so that it fits, and a path that it does not fit must say so.
             if (v6) socket.Set(LibC.IPPROTO_IPV6, LibC.IPV6_MTU_DISCOVER, LibC.IPV6_PMTUDISC_DO, "IPV6_MTU_DISCOVER");
             if (!v6 || options.DualStack) socket.Set(LibC.IPPROTO_IP, LibC.IP_MTU_DISCOVER, LibC.IP_PMTUDISC_DO, "IP_MTU_DISCOVER");
+            if (options.Mark != 0) socket.Set(LibC.SOL_SOCKET, LibC.SO_MARK, (int)options.Mark, "SO_MARK");
             socket.Set(LibC.SOL_SOCKET, LibC.SO_RXQ_OVFL, 1, "SO_RXQ_OVFL");
             socket.ReceiveBufferBytes = socket.Buffer(LibC.SO_RCVBUF, LibC.SO_RCVBUFFORCE, options.ReceiveBufferBytes);
             socket.SendBufferBytes = socket.Buffer(LibC.SO_SNDBUF, LibC.SO_SNDBUFFORCE, options.SendBufferBytes);

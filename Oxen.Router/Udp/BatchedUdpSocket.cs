@@ -53,6 +53,8 @@ internal sealed class BatchedUdpSocket : IUdpSocket
 
     public void Wait(TimeSpan timeout) => _socket.Wait(timeout == Timeout.InfiniteTimeSpan ? -1 : Math.Max(0, timeout.Ticks) * 100);
 
+    public void AlsoWaitFor(int pollHandle) => _socket.AlsoWaitFor = pollHandle;
+
     public void Wake() => _socket.Wake();
 
     public int Send(TransmitBatch batch, DropCounters drops) => Send(_sender, _socket, batch, drops);

@@ -27,6 +27,9 @@ internal interface IUdpSocket : IUdpSender
     /// </summary>
     void Wait(TimeSpan timeout);
 
+    /// <summary>Another file whose readability ends a <see cref="Wait"/>; -1: none. Set by the thread that waits.</summary>
+    void AlsoWaitFor(int pollHandle);
+
     /// <summary>Ends a <see cref="Wait"/> of another thread, now or the next one. Any thread may call it.</summary>
     void Wake();
 

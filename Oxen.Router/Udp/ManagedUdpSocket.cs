@@ -107,6 +107,11 @@ internal sealed class ManagedUdpSocket : IUdpSocket
         }
     }
 
+    public void AlsoWaitFor(int pollHandle)
+    {
+        if (pollHandle >= 0) throw new NotSupportedException("a tunnel needs batched sockets");
+    }
+
     public void Wake()
     {
         if (Interlocked.Exchange(ref _rung, 1) != 0) return;

@@ -2,14 +2,16 @@ using Oxen.Router.Core;
 using Oxen.Router.Core.Packets;
 using Oxen.Router.Core.Relay;
 using Oxen.Router.Native.Linux;
+using Oxen.Router.Tun;
 
 namespace Oxen.Router.Udp;
 
 // The loop of one shard: one thread, one socket, one core. A turn:
 //   1 receive   a batch, in one call                  2 now          one reading of the clock for the whole turn
 //   3 commands  from other threads                    4 datagrams    worked on in place
-//   5 originate packets from other threads            6 timeout      if due
-//   7 send      what all of these produced            8 sleep        only if nothing came and nothing waits
+//   5 tunnel    the TUN device's packets, if any      6 originate    packets from other threads
+//   7 timeout   if due                                8 send         what all of these produced, to network and TUN
+//   9 sleep     only if nothing came and nothing waits
 // The supervisor stands around the turn: an exception costs its packets, an event and a pause, never the thread.
 
 /// <summary>Drives one shard's core over one socket. The core is called on the driver's thread only.</summary>
@@ -23,6 +25,9 @@ internal sealed class UdpDriver<TCore> : IDisposable
     private readonly ReceiveBatch _batch;
     private readonly UdpDriverOptions _options;
     private readonly ManualResetEventSlim _stopped = new();
+    private readonly ITunnelPort? _port;
+    private ITunDevice? _tun;
+    private bool _waitsForTun;
     private TCore _core;
     private IUdpSocket? _socket;
     private Thread? _thread;
@@ -33,7 +38,9 @@ internal sealed class UdpDriver<TCore> : IDisposable
     /// <param name="batch">Receive slots, in the core's slab.</param>
     /// <param name="clock">The clock of the router.</param>
     /// <param name="options">Names, CPU, events.</param>
-    public UdpDriver(TCore core, IUdpSocket socket, ReceiveBatch batch, MonotonicClock clock, UdpDriverOptions? options = null)
+    /// <param name="tun">The shard's queue of the tunnel; stays its owner's.</param>
+    /// <param name="port">The core's side of the tunnel; with `tun` only.</param>
+    public UdpDriver(TCore core, IUdpSocket socket, ReceiveBatch batch, MonotonicClock clock, UdpDriverOptions? options = null, ITunDevice? tun = null, ITunnelPort? port = null)
     {
         ArgumentNullException.ThrowIfNull(core);
         ArgumentNullException.ThrowIfNull(socket);
@@ -44,6 +51,10 @@ internal sealed class UdpDriver<TCore> : IDisposable
         _batch = batch;
         _clock = clock;
         _options = options ?? new UdpDriverOptions();
+        if ((tun is null) != (port is null)) throw new ArgumentException("a TUN device and the core's side of it belong together", nameof(tun));
+        _tun = tun;
+        _port = port;
+        if (tun is { PollHandle: < 0 }) tun.OnReadable = Wake;
     }
 
     public UdpDriverCounters Counters { get; } = new();
@@ -119,6 +130,7 @@ internal sealed class UdpDriver<TCore> : IDisposable
     private bool Turn(IUdpSocket socket)
     {
         int receives = socket.Receive(_batch);
+        int packets = _tun is { } tun && _port!.WantsTunReads ? ReadTun(tun) : 0;
         Instant now = _clock.Now;
         _core.HandleCommands(now);
         if (_batch.KernelDrops != 0) _core.Drops.Count(DropReason.KernelReceiveQueue, _batch.KernelDrops);
@@ -128,20 +140,66 @@ internal sealed class UdpDriver<TCore> : IDisposable
             _core.HandleDatagrams(_batch, now);
         }
 
+        if (_tun is not null) _port!.HandleTunnel(now);
         _core.HandleOriginations(now);
         if (_core.NextDeadline <= now) _core.HandleTimeout(now);
         TransmitBatch transmits = _core.Transmits;
         bool sends = transmits.Count > 0;
         if (sends) Counters.CountSent(socket.Send(transmits, _core.Drops));
+        if (_tun is { } device && _port!.TunWrites.Count > 0) WriteTun(device);
         _core.TransmitsSent();
         if ((Counters.CountTurn() & (SampleEvery - 1)) == 0) Sample();
-        return receives > 0 || sends;
+        return receives > 0 || sends || packets > 0;
+    }
+
+    private int ReadTun(ITunDevice tun)
+    {
+        try
+        {
+            int packets = tun.Read(_port!.TunReads);
+            if (packets > 0) Counters.CountTunRead(packets);
+            return packets;
+        }
+        catch (IOException e)
+        {
+            LoseTun(e);
+            return 0;
+        }
+    }
+
+    private void WriteTun(ITunDevice tun)
+    {
+        try
+        {
+            Counters.CountTunWritten(tun.Write(_port!.TunWrites, _core.Drops));
+        }
+        catch (IOException e)
+        {
+            LoseTun(e);
+        }
+    }
+
+    // Somebody took the interface away. Relaying goes on without it.
+    private void LoseTun(IOException e)
+    {
+        _tun = null;
+        Report(UdpDriverEventKind.TunLost, e);
     }
 
     private void Sleep(IUdpSocket socket)
     {
         // Whoever adds work publishes it first and wakes then; a wake from here on ends the wait at once.
         if (_core.HasPendingWork) return;
+        bool tun = _tun is not null && _port!.WantsTunReads;
+        if (tun != _waitsForTun)
+        {
+            _waitsForTun = tun;
+            if (!tun) socket.AlsoWaitFor(-1);
+            else if (_tun!.PollHandle >= 0) socket.AlsoWaitFor(_tun.PollHandle);
+            return; // what came meanwhile is looked at first
+        }
+
+        if (_tun is not null && _port!.HasTunnelWork) return;
         Instant deadline = _core.NextDeadline;
         TimeSpan time = Timeout.InfiniteTimeSpan;
         if (!deadline.IsNever)
@@ -199,6 +257,7 @@ internal sealed class UdpDriver<TCore> : IDisposable
             try
             {
                 Volatile.Write(ref _socket, _options.ReopenSocket!());
+                _waitsForTun = false;
                 Counters.CountRemade();
                 Report(UdpDriverEventKind.SocketReopened, null);
                 return;

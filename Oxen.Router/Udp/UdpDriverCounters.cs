@@ -23,6 +23,8 @@ internal sealed class UdpDriverCounters
         [FieldOffset(144)] public long Involuntary;
         [FieldOffset(152)] public long CpuNanoseconds;
         [FieldOffset(160)] public long AllocatedBytes;
+        [FieldOffset(168)] public long TunRead;
+        [FieldOffset(176)] public long TunWritten;
     }
 
     /// <summary>Turns of the loop.</summary>
@@ -59,6 +61,16 @@ internal sealed class UdpDriverCounters
 
     /// <summary>Bytes that the thread allocated on the managed heap; sampled. Stands still under load.</summary>
     public long AllocatedBytes => _lines.AllocatedBytes;
+
+    /// <summary>Packets read from the TUN device; a super-packet counts once.</summary>
+    public long TunRead => _lines.TunRead;
+
+    /// <summary>Packets that the TUN device took; a super-packet counts once.</summary>
+    public long TunWritten => _lines.TunWritten;
+
+    public void CountTunRead(int packets) => _lines.TunRead += packets;
+
+    public void CountTunWritten(int packets) => _lines.TunWritten += packets;
 
     public void CountReceived(int receives, int datagrams, long bytes)
     {

@@ -37,6 +37,9 @@ internal enum UdpDriverEventKind
     /// <summary>A new socket was opened.</summary>
     SocketReopened,
 
+    /// <summary>The TUN device is gone; the loop goes on without it.</summary>
+    TunLost,
+
     /// <summary>The loop has ended and will not come back.</summary>
     Stopped,
 }

@@ -17,6 +17,9 @@ internal sealed record UdpSocketOptions
     /// <summary>Takes the managed socket even where batches work.</summary>
     public bool ForceManaged { get; init; }
 
+    /// <summary>SO_MARK of the sockets, so that routing rules know our own packets; 0: none.</summary>
+    public uint Mark { get; init; }
+
     /// <summary>Uses UDP_SEGMENT and UDP_GRO where the kernel has them.</summary>
     public bool Offload { get; init; } = true;
 }
@@ -53,6 +56,7 @@ internal static class UdpSocketFactory
             SendBufferBytes = options.SendBufferBytes,
             Segmentation = options.Offload,
             Coalescing = options.Offload,
+            Mark = options.Mark,
         });
         return Array.ConvertAll(sockets, s => (IUdpSocket)new BatchedUdpSocket(s));
     }

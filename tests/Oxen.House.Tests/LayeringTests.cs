@@ -19,7 +19,7 @@ public partial class LayeringTests
         ["Core/Onion"] = ["Core", "Core.Onion.", "Core.Carrier.Kernels", "Native."],
         ["Core/Quic"] = ["Core", "Core.Quic.", "Core.Carrier.Kernels", "Core.Packets", "Native."],
         ["Core"] = ["Core.", "Native."],
-        ["Udp"] = ["Core", "Core.Packets", "Core.Relay", "Native."],
+        ["Udp"] = ["Core", "Core.Packets", "Core.Relay", "Native.", "Tun"],
         ["Tun"] = ["Core", "Core.Packets", "Native."],
         ["Handlers"] = ["Core", "Core.Wire"],
         ["Client"] = ["Core", "Core.Wire", "Core.Packets"],

@@ -121,6 +121,11 @@ internal sealed class MemoryUdpSocket : IUdpSocket
         }
     }
 
+    public void AlsoWaitFor(int pollHandle)
+    {
+        if (pollHandle >= 0) throw new NotSupportedException("a socket in memory waits for no file");
+    }
+
     public void Wake()
     {
         lock (_gate)

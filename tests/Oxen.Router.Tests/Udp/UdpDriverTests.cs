@@ -310,6 +310,8 @@ public sealed class UdpDriverTests
 
         public void Wait(TimeSpan timeout) => inner.Wait(timeout);
 
+        public void AlsoWaitFor(int pollHandle) => inner.AlsoWaitFor(pollHandle);
+
         public void Wake() => inner.Wake();
 
         public int Send(TransmitBatch batch, DropCounters drops) => inner.Send(batch, drops);
