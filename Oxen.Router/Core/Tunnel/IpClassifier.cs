@@ -91,11 +91,11 @@ internal static class IpClassifier
         return DropReason.None;
     }
 
-    //  0                    4                8             6    7           8        24            40
-    //  +--------------------+----------------+-------------+----------------+--------+-------------+------
-    //  | 6, class 8, flow 20| payload length | next header | hop limit      | source | destination | ...
-    //  +--------------------+----------------+-------------+----------------+--------+-------------+------
-    //  RFC 8200 section 3 (payload length at 4, next header at 6, hop limit at 7)
+    //  0                     4                6             7           8        24            40
+    //  +---------------------+----------------+-------------+-----------+--------+-------------+--------------------
+    //  | 6, class 8, flow 20 | payload length | next header | hop limit | source | destination | extension headers
+    //  +---------------------+----------------+-------------+-----------+--------+-------------+--------------------
+    //  RFC 8200 section 3. A jumbogram's payload length is 0 (RFC 2675): what follows is then too short to be a transport.
     private static DropReason ReadIPv6(ReadOnlySpan<byte> packet, ref IpPacket p)
     {
         if (packet.Length < TunnelConstants.IPv6HeaderBytes) return DropReason.BadIpHeader;
