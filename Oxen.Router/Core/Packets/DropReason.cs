@@ -71,5 +71,6 @@ internal enum DropReason : byte
     [DropText("IP option or header bound to addresses: source route, recorded route, AH, mobility, HIP, shim6")] AddressBoundHeader,
     [DropText("IP fragment is malformed")] BadFragment,
     [DropText("transport header is cut off or malformed")] BadTransportHeader,
+    [DropText("ICMP message of a kind that the tunnel does not carry")] IcmpType,
     [DropText("the system would not take it from the tunnel's interface")] TunRefused,
 }
