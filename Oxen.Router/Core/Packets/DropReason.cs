@@ -72,5 +72,6 @@ internal enum DropReason : byte
     [DropText("IP fragment is malformed")] BadFragment,
     [DropText("transport header is cut off or malformed")] BadTransportHeader,
     [DropText("ICMP message of a kind that the tunnel does not carry")] IcmpType,
+    [DropText("the system's virtio header does not fit its packet")] BadVirtioHeader,
     [DropText("the system would not take it from the tunnel's interface")] TunRefused,
 }
