@@ -72,7 +72,7 @@ internal sealed unsafe class Netlink : IDisposable
         U32(16 + 4, (uint)index);
         Attribute(2, address.GetAddressBytes()); // IFA_LOCAL
         Attribute(1, address.GetAddressBytes()); // IFA_ADDRESS
-        Attribute(8, 0x02u);                     // IFA_FLAGS: IFA_F_NODAD, there is nobody to ask
+        Attribute(8, 0x202u);                    // IFA_FLAGS: IFA_F_NODAD (there is nobody to ask), IFA_F_NOPREFIXROUTE
         Request($"give the interface the address {address}/{prefix}");
     }
 
@@ -206,7 +206,7 @@ internal sealed unsafe class Netlink : IDisposable
 
     private static TunException Failed(string what, int errno) => errno switch
     {
-        LibC.EPERM or LibC.EACCES => new TunException(TunFault.NotPermitted, $"cannot {what}: CAP_NET_ADMIN is missing", errno),
+        LibC.EPERM => new TunException(TunFault.NotPermitted, $"cannot {what}: CAP_NET_ADMIN is missing", errno),
         LibC.EEXIST => new TunException(TunFault.RangeTaken, $"cannot {what}: it exists already", errno),
         _ => new TunException(TunFault.Refused, $"cannot {what}: {Marshal.GetPInvokeErrorMessage(errno)}", errno),
     };

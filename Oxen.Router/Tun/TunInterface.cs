@@ -65,6 +65,9 @@ internal sealed class TunInterface : IDisposable
     private readonly List<RouteRule> _rules = [];
     private readonly LinuxTunDevice[] _queues;
 
+    // Kept: what it undoes is in the namespace that it was opened in, whichever thread disposes.
+    private readonly Netlink _netlink = new();
+
     private TunInterface(LinuxTunDevice[] queues, string name)
     {
         _queues = queues;
@@ -83,6 +86,7 @@ internal sealed class TunInterface : IDisposable
     public static TunInterface Open(TunInterfaceOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
+        if (options.Table != 0 && options.Mark == 0) throw new ArgumentException("a rule that lets our own packets pass by needs their mark", nameof(options));
         LinuxTun[] tuns = LinuxTun.Open(options.Name, options.Queues);
         var made = new TunInterface([.. tuns.Select(t => new LinuxTunDevice(t, options.Mtu))], options.Name);
         try
@@ -99,28 +103,28 @@ internal sealed class TunInterface : IDisposable
 
     public void Dispose()
     {
-        try
+        for (int i = _rules.Count - 1; i >= 0; i--)
         {
-            if (_rules.Count > 0)
+            try
             {
-                using var netlink = new Netlink();
-                for (int i = _rules.Count - 1; i >= 0; i--) netlink.TryRemoveRule(_rules[i]);
+                _netlink.TryRemoveRule(_rules[i]);
             }
-        }
-        catch (TunException)
-        {
-            // A rule that leads to an empty table does no harm, and the next start takes it away.
+            catch (TunException)
+            {
+                // A rule that leads to an empty table does no harm, and the next start takes it away.
+            }
         }
 
         _rules.Clear();
+        _netlink.Dispose();
         foreach (LinuxTunDevice queue in _queues) queue.Dispose();
     }
 
     private void SetUp(TunInterfaceOptions options)
     {
-        using var netlink = new Netlink();
+        Netlink netlink = _netlink;
         int index = Netlink.IndexOf(options.Name);
-        HasIPv6 = Directory.Exists("/proc/sys/net/ipv6");
+        HasIPv6 = IPv6Works(options.Name);
 
         // The kernel is not to talk of its own accord: no address from the network, no solicitations.
         TrySetting($"/proc/sys/net/ipv6/conf/{options.Name}/accept_ra", "0");
@@ -156,9 +160,26 @@ internal sealed class TunInterface : IDisposable
     // A killed process leaves its rules. They are ours by their number; a living tunnel has other priorities.
     private static void RemoveLeftOvers(Netlink netlink, AddressFamily family, TunInterfaceOptions options)
     {
-        foreach ((uint priority, _) in netlink.OurRules(family))
+        IReadOnlyList<(uint Priority, uint Table)> ours = netlink.OurRules(family);
+
+        // Where another table stands behind our priority, another tunnel lives.
+        if (ours.Any(r => r.Priority == options.RulePriority + 1 && r.Table != options.Table))
+            throw new TunException(TunFault.RangeTaken, $"the routing rule {options.RulePriority + 1} belongs to another tunnel");
+        foreach ((uint priority, _) in ours)
         {
             if (priority == options.RulePriority || priority == options.RulePriority + 1) netlink.RemoveRule(family, priority);
+        }
+    }
+
+    private static bool IPv6Works(string name)
+    {
+        try
+        {
+            return File.ReadAllText($"/proc/sys/net/ipv6/conf/{name}/disable_ipv6").Trim() == "0";
+        }
+        catch (IOException)
+        {
+            return false;
         }
     }
 

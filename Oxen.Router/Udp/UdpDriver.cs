@@ -160,7 +160,7 @@ internal sealed class UdpDriver<TCore> : IDisposable
             if (packets > 0) Counters.CountTunRead(packets);
             return packets;
         }
-        catch (IOException e)
+        catch (Exception e) when (e is IOException or ObjectDisposedException)
         {
             LoseTun(e);
             return 0;
@@ -173,14 +173,14 @@ internal sealed class UdpDriver<TCore> : IDisposable
         {
             Counters.CountTunWritten(tun.Write(_port!.TunWrites, _core.Drops));
         }
-        catch (IOException e)
+        catch (Exception e) when (e is IOException or ObjectDisposedException)
         {
             LoseTun(e);
         }
     }
 
     // Somebody took the interface away. Relaying goes on without it.
-    private void LoseTun(IOException e)
+    private void LoseTun(Exception e)
     {
         _tun = null;
         Report(UdpDriverEventKind.TunLost, e);

@@ -20,6 +20,6 @@ internal interface ITunnelPort
     /// <summary>Cuts and wraps what was read, as far as this turn has room; hands over what the datagrams brought.</summary>
     void HandleTunnel(Instant now);
 
-    /// <summary>Something was read that this turn had no room for, and that can go on in the next.</summary>
+    /// <summary>Something was read that this turn had no room for, and the next turn can go on with it: the driver does not sleep. False while it waits for anything but room.</summary>
     bool HasTunnelWork { get; }
 }
