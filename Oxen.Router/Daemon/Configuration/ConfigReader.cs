@@ -13,7 +13,7 @@ namespace Oxen.Router.Daemon.Configuration;
 /// line, column, what was expected, what was found and the remedy. Unknown keys are errors: a misspelt key that is
 /// silently ignored would be a setting that silently does not hold.
 /// </summary>
-internal sealed class ConfigReader
+internal sealed partial class ConfigReader
 {
     public const int MaxFileBytes = 256 * 1024;
     private const int MaxNesting = 32;
@@ -114,7 +114,7 @@ internal sealed class ConfigReader
 
     private RouterConfig? Build()
     {
-        ConfigSection router = _sections["router"], relay = _sections["relay"], client = _sections["client"], exit = _sections["exit"], log = _sections["log"];
+        ConfigSection router = _sections["router"], relay = _sections["relay"], client = _sections["client"], exit = _sections["exit"], log = _sections["log"], tun = _sections["tun"];
         RouterRoles roles = Roles(router);
         bool relays = roles != RouterRoles.Client;
         string identity = Path(router, "identity", required: relays);
@@ -171,7 +171,9 @@ internal sealed class ConfigReader
                 Except = Rules(exit, "except", []),
                 ConnectTime = Time(exit, "connect_time", TimeSpan.FromSeconds(10)),
                 UdpIdle = Time(exit, "udp_idle", TimeSpan.FromSeconds(120)),
+                Tunnel = ExitTunnel(exit, roles),
             },
+            Tun = Tun(tun, roles),
             Log = new LogConfig
             {
                 Level = OneOf(log, "level", "information", ["trace", "debug", "information", "warning", "error"]),

@@ -49,6 +49,9 @@ internal sealed record RouterConfig
 
     public ExitConfig Exit { get; init; } = new();
 
+    /// <summary>The client's network interface; null: none.</summary>
+    public TunConfig? Tun { get; init; }
+
     public LogConfig Log { get; init; } = new();
 }
 
@@ -86,6 +89,9 @@ internal sealed record ExitConfig
     public TimeSpan ConnectTime { get; init; } = TimeSpan.FromSeconds(10);
 
     public TimeSpan UdpIdle { get; init; } = TimeSpan.FromSeconds(120);
+
+    /// <summary>IP packets of tunnels; null: streams and UDP associations alone.</summary>
+    public ExitTunnelConfig? Tunnel { get; init; }
 }
 
 internal sealed record LogConfig
