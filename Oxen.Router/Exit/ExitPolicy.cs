@@ -50,7 +50,8 @@ internal sealed class ExitPolicy
     }.Select(range => ExitRule.Parse($"deny {range}:*"))];
 
     private readonly ExitRule[] _exceptions, _rules;
-    private readonly HashSet<(ulong High, ulong Low, UdpFamily Family)> _own;
+    private HashSet<(ulong High, ulong Low, UdpFamily Family)> _own;
+    private int _version;
 
     /// <param name="exceptions">Rules that come before everything: the only way to reach a private or an own address.</param>
     /// <param name="own">The exit's own addresses, refused like private ones.</param>
@@ -59,8 +60,11 @@ internal sealed class ExitPolicy
         ArgumentNullException.ThrowIfNull(rules);
         _rules = [.. rules];
         _exceptions = [.. exceptions ?? []];
-        _own = [.. (own ?? []).Select(a => Key(UdpAddress.From(new IPEndPoint(a, 0))))];
+        _own = Keys(own ?? []);
     }
+
+    /// <summary>Rises when the policy changes: an answer kept from before holds no longer.</summary>
+    public int Version => Volatile.Read(ref _version);
 
     /// <summary>Default rules and this machine's own addresses.</summary>
     public static ExitPolicy CreateDefault(IEnumerable<ExitRule>? exceptions = null) => new(DefaultRules.Select(ExitRule.Parse), exceptions, MachineAddresses());
@@ -74,34 +78,51 @@ internal sealed class ExitPolicy
         }
     }
 
-    /// <summary>May the exit send to this address and its port? Allocates nothing.</summary>
+    /// <summary>The machine's addresses have changed. Any thread; who asks meanwhile hears the old or the new ones.</summary>
+    public void SetOwnAddresses(IEnumerable<IPAddress> own)
+    {
+        ArgumentNullException.ThrowIfNull(own);
+        HashSet<(ulong, ulong, UdpFamily)> keys = Keys(own);
+        if (_own.SetEquals(keys)) return;
+        Volatile.Write(ref _own, keys);
+        Interlocked.Increment(ref _version);
+    }
+
+    /// <summary>May the exit send to this address and its port (ICMP: port 0)? Allocates nothing.</summary>
     public bool Allows(in UdpAddress destination, ExitProtocol protocol)
     {
-        if (destination.Family is not (UdpFamily.IPv4 or UdpFamily.IPv6) || destination.Port == 0) return false;
+        if (destination.Family is not (UdpFamily.IPv4 or UdpFamily.IPv6) || (destination.Port == 0 && protocol != ExitProtocol.Icmp)) return false;
         UdpAddress plain = ProxyDestination.FromAddress(destination).Address; // mapped IPv4 becomes IPv4
-        return Judge(plain, protocol) && (!TryEmbedded(plain, out UdpAddress inside) || Judge(inside, protocol));
+        return Judge(plain, protocol, anyPort: false) && (!TryEmbedded(plain, out UdpAddress inside) || Judge(inside, protocol, anyPort: false));
     }
 
-    private bool Judge(in UdpAddress address, ExitProtocol protocol)
+    /// <summary>Is there a port of this address that the exit may send to? For what shows no port.</summary>
+    public bool AllowsSomePort(in UdpAddress destination, ExitProtocol protocol)
     {
-        foreach (ExitRule rule in _exceptions)
-        {
-            if (rule.Matches(address, address.Port, protocol)) return rule.Allow;
-        }
-
-        if (_own.Contains(Key(address))) return false;
-        foreach (ExitRule rule in Never)
-        {
-            if (rule.Matches(address, address.Port, protocol)) return false;
-        }
-
-        foreach (ExitRule rule in _rules)
-        {
-            if (rule.Matches(address, address.Port, protocol)) return rule.Allow;
-        }
-
-        return false;
+        if (destination.Family is not (UdpFamily.IPv4 or UdpFamily.IPv6)) return false;
+        UdpAddress plain = ProxyDestination.FromAddress(destination).Address;
+        return Judge(plain, protocol, anyPort: true) && (!TryEmbedded(plain, out UdpAddress inside) || Judge(inside, protocol, anyPort: true));
     }
+
+    private bool Judge(in UdpAddress address, ExitProtocol protocol, bool anyPort)
+    {
+        if (Decide(_exceptions, address, protocol, anyPort) is { } exception) return exception;
+        if (Volatile.Read(ref _own).Contains(Key(address))) return false;
+        return (Decide(Never, address, protocol, anyPort) ?? Decide(_rules, address, protocol, anyPort)) == true;
+    }
+
+    // Null: no rule matches. Of some port, an `allow` speaks whatever ports it names, a `deny` only if it names all.
+    private static bool? Decide(ExitRule[] rules, in UdpAddress address, ExitProtocol protocol, bool anyPort)
+    {
+        foreach (ExitRule rule in rules)
+        {
+            if (anyPort ? rule.MatchesAddress(address, protocol) && (rule.Allow || rule.AllPorts) : rule.Matches(address, address.Port, protocol)) return rule.Allow;
+        }
+
+        return null;
+    }
+
+    private static HashSet<(ulong, ulong, UdpFamily)> Keys(IEnumerable<IPAddress> addresses) => [.. addresses.Select(a => Key(UdpAddress.From(new IPEndPoint(a, 0))))];
 
     private static (ulong, ulong, UdpFamily) Key(in UdpAddress address) => (address.High, address.Low, address.Family);
 

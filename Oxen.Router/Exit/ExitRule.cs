@@ -11,7 +11,9 @@ internal enum ExitProtocol : byte
 {
     Tcp = 1,
     Udp = 2,
-    Any = Tcp | Udp,
+
+    /// <summary>Echo requests; it has no ports.</summary>
+    Icmp = 4,
 }
 
 /// <summary>What is wrong with a rule's text, and where: a 0-based position in it.</summary>
@@ -19,12 +21,14 @@ internal readonly record struct RuleError(int Position, string Message);
 
 // One line of an exit policy:
 //
-//   rule    = ("allow" | "deny") target [ "tcp" | "udp" ]
+//   rule    = ("allow" | "deny") target [ "tcp" | "udp" | "icmp" ]
 //   target  = host ":" ports
 //   host    = "*" | IPv4 [ "/" length ] | "[" IPv6 [ "/" length ] "]"
 //   ports   = "*" | range { "," range }          range = port [ "-" port ]
 //
-//   deny 10.0.0.0/8:*      allow *:80,443 tcp      deny [fc00::/7]:*      allow *:8000-8999
+//   deny 10.0.0.0/8:*      allow *:80,443 tcp      deny [fc00::/7]:*      allow *:8000-8999      deny *:* icmp
+//
+// Without a protocol a rule speaks of TCP and UDP; if it is for all ports, of ICMP echo as well, which has none.
 internal sealed class ExitRule
 {
     public const int MaxTextLength = 512;
@@ -49,6 +53,8 @@ internal sealed class ExitRule
     public bool Allow { get; }
 
     public ExitProtocol Protocol { get; }
+
+    public bool AllPorts => _ports is [(0, ushort.MaxValue)];
 
     public static ExitRule Parse(string text) => TryParse(text, out ExitRule? rule, out RuleError error)
         ? rule!
@@ -76,11 +82,11 @@ internal sealed class ExitRule
         bool allow = words.Count > 0 && words[0].Text == "allow";
         if (words.Count == 0 || (!allow && words[0].Text != "deny")) return Fail(words.Count == 0 ? 0 : words[0].Start, "a rule begins with `allow` or `deny`", out error);
         if (words.Count < 2) return Fail(text.Length, "here follows where to: `*:80,443`, `10.0.0.0/8:*` or `[fc00::/7]:*`", out error);
-        var protocol = ExitProtocol.Any;
+        ExitProtocol protocol = 0;
         if (words.Count > 2)
         {
-            protocol = words[2].Text switch { "tcp" => ExitProtocol.Tcp, "udp" => ExitProtocol.Udp, _ => 0 };
-            if (protocol == 0) return Fail(words[2].Start, "here stands `tcp`, `udp` or nothing", out error);
+            protocol = words[2].Text switch { "tcp" => ExitProtocol.Tcp, "udp" => ExitProtocol.Udp, "icmp" => ExitProtocol.Icmp, _ => 0 };
+            if (protocol == 0) return Fail(words[2].Start, "here stands `tcp`, `udp`, `icmp` or nothing", out error);
         }
 
         if (words.Count > 3) return Fail(words[3].Start, "the rule should end before this", out error);
@@ -88,14 +94,20 @@ internal sealed class ExitRule
         if (!TryHost(target, at, out UdpFamily family, out UInt128 prefix, out UInt128 mask, out int length, out error)) return false;
         if (length >= target.Length || target[length] != ':') return Fail(at + length, "behind the host stand `:` and ports, `:*` for all", out error);
         if (!TryPorts(target.AsSpan(length + 1), at + length + 1, out (ushort, ushort)[] ports, out error)) return false;
+        bool allPorts = ports is [(0, ushort.MaxValue)];
+        if (protocol == ExitProtocol.Icmp && !allPorts) return Fail(words[2].Start, "ICMP has no ports: `:*` stands behind the host", out error);
+        if (protocol == 0) protocol = ExitProtocol.Tcp | ExitProtocol.Udp | (allPorts ? ExitProtocol.Icmp : 0);
         rule = new ExitRule(allow, family, prefix, mask, ports, protocol, text);
         return true;
     }
 
+    /// <summary>Is there a port of this address that the rule speaks of?</summary>
+    public bool MatchesAddress(in UdpAddress address, ExitProtocol protocol) =>
+        (Protocol & protocol) != 0 && (_family == UdpFamily.None || (_family == address.Family && (Bits(address) & _mask) == _prefix));
+
     public bool Matches(in UdpAddress address, ushort port, ExitProtocol protocol)
     {
-        if ((Protocol & protocol) == 0 || (_family != UdpFamily.None && _family != address.Family)) return false;
-        if (_family != UdpFamily.None && (Bits(address) & _mask) != _prefix) return false;
+        if (!MatchesAddress(address, protocol)) return false;
         foreach ((ushort from, ushort to) in _ports)
         {
             if (port >= from && port <= to) return true;

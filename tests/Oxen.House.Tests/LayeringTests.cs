@@ -23,7 +23,7 @@ public partial class LayeringTests
         ["Tun"] = ["Core", "Core.Packets", "Native."],
         ["Handlers"] = ["Core", "Core.Wire"],
         ["Client"] = ["Core", "Core.Wire", "Core.Packets"],
-        ["Exit"] = ["Core", "Core.Wire", "Core.Packets", "Client", "Handlers"],
+        ["Exit"] = ["Core", "Core.Wire", "Core.Packets", "Core.Tunnel", "Client", "Handlers"],
         ["Hosting"] = ["Core.", "Native.", "Udp", "Tun", "Handlers", "Client", "Exit"],
         ["Daemon"] = ["", "Core.", "Native.", "Udp", "Tun", "Handlers", "Client", "Exit", "Hosting", "Daemon."],
     };
