@@ -67,6 +67,9 @@ internal sealed class RouterProcess : IAsyncDisposable
     /// <exception cref="UserException">Something of the configuration does not fit this machine, its files or the network.</exception>
     public static async Task<RouterProcess> StartAsync(RouterConfig config, ILogger log, TimeProvider time, CancellationToken cancel)
     {
+        // Who asks for a tunnel and gets none would send in the clear what he believes hidden.
+        if (config.Tun is not null || config.Exit.Tunnel is not null)
+            throw new UserException(ExitCode.Usage, "OXN2002", "the configuration asks for a tunnel ([tun], or tunnel = true of an exit), which this version cannot run yet", "Take it out of the file; programs reach the network by the SOCKS5 and HTTP proxies.");
         var process = new RouterProcess(config, log, time);
         try
         {
