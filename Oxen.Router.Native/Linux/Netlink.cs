@@ -121,8 +121,9 @@ internal sealed unsafe class Netlink : IDisposable
             {
                 int length = (int)Read32(at);
                 ushort type = Read16(at + 4);
-                if (length < 16 || at + length > n) return found;
-                if (type is MessageDone or MessageError) return found;
+                if (length < 16 || at + length > n) throw Failed("list the routing rules", LibC.EINVAL);
+                if (type == MessageError) throw Failed("list the routing rules", -(int)Read32(at + 16));
+                if (type == MessageDone) return found;
                 uint priority = 0, table = _answer[at + 16 + 4], protocol = 0;
                 for (int a = at + 16 + 12; a + 4 <= at + length;)
                 {

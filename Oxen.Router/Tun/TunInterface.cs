@@ -139,9 +139,11 @@ internal sealed class TunInterface : IDisposable
         foreach (IPNetwork range in options.Ranges.Where(r => Takes(r.BaseAddress.AddressFamily))) netlink.AddRoute(range, index, options.Table == 0 ? Netlink.MainTable : options.Table);
         if (options.Table == 0) return;
 
-        foreach (AddressFamily family in options.Ranges.Select(r => r.BaseAddress.AddressFamily).Distinct().Where(Takes))
+        foreach (AddressFamily family in (ReadOnlySpan<AddressFamily>)[AddressFamily.InterNetwork, AddressFamily.InterNetworkV6])
         {
+            if (!Takes(family)) continue;
             RemoveLeftOvers(netlink, family, options);
+            if (options.Ranges.All(r => r.BaseAddress.AddressFamily != family)) continue;
 
             // 1 whatever is nearer than a default route stays where it was   2 all that is not our own goes to our table
             Add(netlink, new RouteRule(family, options.RulePriority, Netlink.MainTable, SuppressPrefix: 0));
@@ -157,17 +159,22 @@ internal sealed class TunInterface : IDisposable
         _rules.Add(rule);
     }
 
-    // A killed process leaves its rules. They are ours by their number; a living tunnel has other priorities.
+    // A killed process leaves its rules, whatever priority and families it had: ours by their number, this tunnel's by its
+    // table. A living one that used the table would have refused our routes before.
     private static void RemoveLeftOvers(Netlink netlink, AddressFamily family, TunInterfaceOptions options)
     {
         IReadOnlyList<(uint Priority, uint Table)> ours = netlink.OurRules(family);
-
-        // Where another table stands behind our priority, another tunnel lives.
-        if (ours.Any(r => r.Priority == options.RulePriority + 1 && r.Table != options.Table))
-            throw new TunException(TunFault.RangeTaken, $"the routing rule {options.RulePriority + 1} belongs to another tunnel");
-        foreach ((uint priority, _) in ours)
+        foreach ((uint priority, uint table) in ours)
         {
-            if (priority == options.RulePriority || priority == options.RulePriority + 1) netlink.RemoveRule(family, priority);
+            if (table == options.Table)
+            {
+                netlink.RemoveRule(family, priority);
+                if (ours.Contains((priority - 1, Netlink.MainTable))) netlink.RemoveRule(family, priority - 1);
+            }
+            else if (table != Netlink.MainTable && priority - options.RulePriority <= 1)
+            {
+                throw new TunException(TunFault.RangeTaken, $"the routing rule {priority} belongs to another tunnel");
+            }
         }
     }
 

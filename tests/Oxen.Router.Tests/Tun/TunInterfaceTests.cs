@@ -1,30 +1,21 @@
-using System.Diagnostics;
 using System.Net;
+using System.Net.Sockets;
 using Oxen.Router.Core.Packets;
 using Oxen.Router.Core.Tunnel;
 using Oxen.Router.Native;
 using Oxen.Router.Native.Linux;
 using Oxen.Router.Tun;
+using Oxen.Testing;
 
 namespace Oxen.Router.Tests.Tun;
 
 /// <summary>A real TUN device in a network namespace of its own.</summary>
 public sealed class TunInterfaceTests : IDisposable
 {
-    private readonly string _namespace = $"oxt-{Environment.ProcessId}-{Random.Shared.Next(100000)}";
-    private readonly bool _made;
+    private readonly NetworkLab _lab = new();
+    private string _namespace = "";
 
-    public TunInterfaceTests()
-    {
-        if (!OperatingSystem.IsLinux() || !Environment.IsPrivilegedProcess) return;
-        if (!File.Exists("/dev/net/tun")) return;
-        _made = Try("ip", $"netns add {_namespace}").Code == 0;
-    }
-
-    public void Dispose()
-    {
-        if (_made) Try("ip", $"netns delete {_namespace}");
-    }
+    public void Dispose() => _lab.Dispose();
 
     [Fact]
     public void Addresses_routes_and_rules_stand_while_it_lives_and_are_gone_after()
@@ -42,11 +33,8 @@ public sealed class TunInterfaceTests : IDisposable
             Assert.Contains("suppress_prefixlength 0", now);
             Assert.Contains("default dev oxent0", In("ip route show table 18500"));
             Assert.Contains("default dev oxent0", In("ip -6 route show table 18500"));
-            LinuxNamespace.Run(_namespace, () =>
-            {
-                tun.Dispose();
-                return 0;
-            });
+
+            // From a thread of another namespace: what is undone is undone where it was made.
         }
 
         Assert.Equal(before, State());
@@ -59,19 +47,40 @@ public sealed class TunInterfaceTests : IDisposable
         LinuxNamespace.Run(_namespace, () =>
         {
             using var netlink = new Netlink();
-            netlink.AddRule(new RouteRule(System.Net.Sockets.AddressFamily.InterNetwork, 18500, Netlink.MainTable, SuppressPrefix: 0));
-            netlink.AddRule(new RouteRule(System.Net.Sockets.AddressFamily.InterNetwork, 18501, 18500, 18500, Invert: true));
+            foreach ((AddressFamily family, uint priority) in ((AddressFamily, uint)[])[(AddressFamily.InterNetwork, 18500), (AddressFamily.InterNetworkV6, 9000)])
+            {
+                netlink.AddRule(new RouteRule(family, priority, Netlink.MainTable, SuppressPrefix: 0));
+                netlink.AddRule(new RouteRule(family, priority + 1, 18500, 18500, Invert: true));
+            }
+
             using TunInterface tun = TunInterface.Open(Options());
             return 0;
         });
-        Assert.DoesNotContain("18500", In("ip rule"));
+        Assert.DoesNotContain("18500", State());
+        Assert.DoesNotContain("suppress_prefixlength", State());
+    }
+
+    [Fact]
+    public void A_rule_of_another_tunnel_is_left_alone_and_told()
+    {
+        Need();
+        LinuxNamespace.Run(_namespace, () =>
+        {
+            using var netlink = new Netlink();
+            netlink.AddRule(new RouteRule(AddressFamily.InterNetwork, 18501, 7777, 7777, Invert: true));
+            TunException taken = Assert.Throws<TunException>(() => TunInterface.Open(Options()));
+            Assert.Equal(TunFault.RangeTaken, taken.Fault);
+            return 0;
+        });
+        Assert.Contains("lookup 7777", State());
+        Assert.DoesNotContain("oxent0", State());
     }
 
     [Fact]
     public void A_taken_name_and_a_bad_name_are_told()
     {
         Need();
-        Try("ip", $"-n {_namespace} tuntap add dev oxent0 mode tun");
+        In("ip tuntap add dev oxent0 mode tun");
         TunException taken = Assert.Throws<TunException>(() => LinuxNamespace.Run(_namespace, () => TunInterface.Open(Options())));
         Assert.Equal(TunFault.NameTaken, taken.Fault);
         TunException bad = Assert.Throws<TunException>(() => TunInterface.Open(Options() with { Name = "a name with blanks" }));
@@ -85,7 +94,7 @@ public sealed class TunInterfaceTests : IDisposable
         LinuxNamespace.Run(_namespace, () =>
         {
             using TunInterface tun = TunInterface.Open(Options());
-            using var socket = new System.Net.Sockets.Socket(System.Net.Sockets.AddressFamily.InterNetwork, System.Net.Sockets.SocketType.Dgram, System.Net.Sockets.ProtocolType.Udp);
+            using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
             socket.SendTo("hello"u8.ToArray(), new IPEndPoint(IPAddress.Parse("192.0.2.9"), 7));
             using var slab = new PinnedBlock(4 * TunReadBatch.SlotBytes);
             var reads = new TunReadBatch(slab, 0, 4);
@@ -144,25 +153,12 @@ public sealed class TunInterfaceTests : IDisposable
 
     private void Need()
     {
-        if (!_made) Assert.Skip("needs root, /dev/net/tun and ip(8)");
+        if (NetworkLab.Missing is { } missing) Assert.Skip(missing);
+        Assert.SkipUnless(File.Exists("/dev/net/tun"), "this machine has no /dev/net/tun");
+        _namespace = _lab.Add("tun");
     }
 
-    private string State() => In("ip addr") + In("ip rule") + In("ip -6 rule");
+    private string State() => In("ip addr; ip rule; ip -6 rule");
 
-    private string In(string command) => Try("ip", $"netns exec {_namespace} {command}").Output;
-
-    private static (int Code, string Output) Try(string program, string arguments)
-    {
-        try
-        {
-            using Process p = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
-            string output = p.StandardOutput.ReadToEnd();
-            p.WaitForExit();
-            return (p.ExitCode, output);
-        }
-        catch (System.ComponentModel.Win32Exception)
-        {
-            return (-1, "");
-        }
-    }
+    private string In(string command) => NetworkLab.Shell(_namespace, command);
 }
