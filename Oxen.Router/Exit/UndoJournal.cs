@@ -140,7 +140,7 @@ internal sealed class UndoJournal : IDisposable
             }
             catch (IOException e) when (e.HResult is 11 or 35 && watch.Elapsed < LockPatience) // EWOULDBLOCK: somebody has it
             {
-                Thread.Sleep(20);
+                Thread.Sleep(20); // .NET has no wait for a file lock; once at the start and the end of an exit
             }
         }
     }
