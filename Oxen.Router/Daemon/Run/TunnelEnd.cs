@@ -7,7 +7,6 @@ using Oxen.Router.Daemon.Configuration;
 using Oxen.Router.Daemon.Terminal;
 using Oxen.Router.Exit;
 using Oxen.Router.Hosting;
-using Oxen.Router.Native.Linux;
 using Oxen.Router.Tun;
 
 namespace Oxen.Router.Daemon.Run;
@@ -109,14 +108,14 @@ internal sealed class TunnelEnd : IDisposable
         {
             return TunInterface.Open(options);
         }
-        catch (TunException e)
+        catch (IOException e) when (TunTroubles.Of(e) is { } trouble)
         {
-            (string code, string remedy) = e.Fault switch
+            (string code, string remedy) = trouble switch
             {
-                TunFault.NoDevice => ("OXN3010", "Load the driver with `modprobe tun`; in a container, give it the device (for example --device /dev/net/tun)."),
-                TunFault.NotPermitted => ("OXN3011", "Run it as root, or give the program the capability: setcap cap_net_admin+ep, or AmbientCapabilities=CAP_NET_ADMIN in a systemd unit. Without it, the SOCKS5 and HTTP proxies work."),
-                TunFault.NameTaken => ("OXN3012", $"Stop the program that has it (`ip -d link show {options.Name}`), or choose another name in the configuration."),
-                TunFault.RangeTaken => ("OXN3013", "Another program has this address, range, table or rule: `ip rule`, `ip route show table all` and `ip address` show it. Choose others in the configuration."),
+                TunTrouble.NoDevice => ("OXN3010", "Load the driver with `modprobe tun`; in a container, give it the device (for example --device /dev/net/tun)."),
+                TunTrouble.NotPermitted => ("OXN3011", "Run it as root, or give the program the capability: setcap cap_net_admin+ep, or AmbientCapabilities=CAP_NET_ADMIN in a systemd unit. Without it, the SOCKS5 and HTTP proxies work."),
+                TunTrouble.NameTaken => ("OXN3012", $"Stop the program that has it (`ip -d link show {options.Name}`), or choose another name in the configuration."),
+                TunTrouble.RangeTaken => ("OXN3013", "Another program has this address, range, table or rule: `ip rule`, `ip route show table all` and `ip address` show it. Choose others in the configuration."),
                 _ => ("OXN3014", "`ip link`, `ip rule` and `dmesg` may tell more."),
             };
             throw new UserException(ExitCode.Environment, code, $"the tunnel's interface {options.Name}: {e.Message}", remedy, e);
