@@ -30,7 +30,7 @@ public abstract class TunDeviceContract
         {
             Assert.InRange(batch.Count, 1, 4);
             for (int i = 0; i < batch.Count; i++) got.Add(slab.Slice(batch.Items[i].Offset, batch.Items[i].Length).ToArray());
-            batch.Count = 0;
+            batch.Clear();
         }
 
         Assert.Equal(packets, got);

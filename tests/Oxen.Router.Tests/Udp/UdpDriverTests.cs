@@ -284,7 +284,7 @@ public sealed class UdpDriverTests
                 TunWrites.Items[TunWrites.Count++] = new TunWrite { FirstPiece = TunWrites.PieceCount++, PieceCount = 1, Length = read.Length };
             }
 
-            TunReads.Count = 0;
+            TunReads.Clear();
         }
     }
 
