@@ -271,7 +271,7 @@ public sealed class UdpDriverTests
 
         public TunReadBatch TunReads { get; } = new(slab, 0, 4);
 
-        public TunWriteBatch TunWrites { get; } = new(slab, 4, 4);
+        public TunWriteBatch TunWrites { get; } = new(slab, 32, 32);
 
         public bool HasTunnelWork => false;
 
