@@ -30,6 +30,9 @@ internal sealed partial class ClientSessions : IDisposable
     private const double Deviations = 4;
     private const int LeastJudged = 16;
 
+    // Parts of records that wait, of all paths together.
+    private const int FragmentSlots = 128;
+
     private readonly QuicTransportOptions _transport;
     private readonly PathOutlet[] _outlets;
     private readonly IClientSessionEvents _events;
@@ -38,6 +41,7 @@ internal sealed partial class ClientSessions : IDisposable
     private readonly QuicEndpoint _quic;
     private readonly Dictionary<int, ClientGroup> _groups = [];
     private readonly Dictionary<PathRef, (ClientGroup Group, ClientPathState Path)> _paths = [];
+    private readonly SessionFragments _fragments;
     private readonly byte[] _transmit = new byte[64 * 1024];
 
     public ClientSessions(QuicTransportOptions transport, PathOutlet[] outlets, IClientSessionEvents events, IEntropy entropy, DropCounters drops)
@@ -47,6 +51,7 @@ internal sealed partial class ClientSessions : IDisposable
         _events = events;
         _entropy = entropy;
         _drops = drops;
+        _fragments = new SessionFragments(FragmentSlots, drops);
         _quic = new QuicEndpoint(new QuicEndpointOptions { Transport = transport }, entropy);
     }
 
@@ -100,6 +105,7 @@ internal sealed partial class ClientSessions : IDisposable
 
         group.Paths.Add(path);
         _paths[path.Path] = (group, path);
+        _outlets[path.Path.Shard].Open(path.Path.Number, ready.Class);
         group.GiveUp = Instant.Never;
         switch (group.State)
         {
@@ -152,6 +158,7 @@ internal sealed partial class ClientSessions : IDisposable
     public void HandleTimeout(Instant now)
     {
         _quic.HandleTimeout(now);
+        _fragments.Expire(now);
         foreach (ClientGroup group in _groups.Values)
         {
             for (int i = group.Paths.Count - 1; i >= 0; i--)
@@ -240,7 +247,7 @@ internal sealed partial class ClientSessions : IDisposable
         }
 
         Forget(group, now);
-        foreach (ClientPathState p in group.Paths) _paths.Remove(p.Path);
+        foreach (ClientPathState p in group.Paths) Unlist(p);
         _groups.Remove(group.Number);
     }
 
@@ -248,6 +255,7 @@ internal sealed partial class ClientSessions : IDisposable
     {
         foreach (ClientGroup group in _groups.Values) CryptographicOperations.ZeroMemory(group.SessionKey);
         _quic.Dispose();
+        _fragments.Dispose();
     }
 
     // ---- inside ----
@@ -264,6 +272,7 @@ internal sealed partial class ClientSessions : IDisposable
         bool quic = false;
         while (records.TryRead(out RecordType type, out Span<byte> bytes))
         {
+            if (type == RecordType.Fragment && !_fragments.TryAdd(path.Path, bytes, now, out type, out bytes)) continue;
             switch (type)
             {
                 case RecordType.Quic:
@@ -324,7 +333,7 @@ internal sealed partial class ClientSessions : IDisposable
     private void Remove(ClientGroup group, ClientPathState path, Instant now)
     {
         group.Paths.Remove(path);
-        _paths.Remove(path.Path);
+        Unlist(path);
         CryptographicOperations.ZeroMemory(path.SessionSecret);
         if (group.OpeningPath == path) group.OpeningPath = null;
         if (group.State == ClientGroupState.Opening && group.OpeningPath is null)
@@ -344,6 +353,12 @@ internal sealed partial class ClientSessions : IDisposable
         }
 
         Switch(group, path, spare, now);
+    }
+
+    private void Unlist(ClientPathState path)
+    {
+        _paths.Remove(path.Path);
+        _outlets[path.Path.Shard].Forget(path.Path.Number);
     }
 
     private void Switch(ClientGroup group, ClientPathState from, ClientPathState to, Instant now)
@@ -400,7 +415,7 @@ internal sealed partial class ClientSessions : IDisposable
         Forget(group, now);
         foreach (ClientPathState path in group.Paths.ToArray())
         {
-            _paths.Remove(path.Path);
+            Unlist(path);
             CryptographicOperations.ZeroMemory(path.SessionSecret);
         }
 

@@ -19,6 +19,9 @@ internal sealed class ExitSessions : IDisposable
     // Ours.
     private static readonly TimeSpan OrphanPatience = TimeSpan.FromSeconds(60);
 
+    // Parts of records that wait, of all paths together: 1.4 MB once anybody sends one.
+    private const int FragmentSlots = 1024;
+
     private readonly PathOutlet[] _outlets;
     private readonly IExitSessionEvents _events;
     private readonly IEntropy _entropy;
@@ -29,6 +32,7 @@ internal sealed class ExitSessions : IDisposable
     private readonly Dictionary<UInt128, ExitSession> _byId = [];
     private readonly Dictionary<long, ExitSession> _byNumber = [];
     private readonly List<ExitSession> _ended = [];
+    private readonly SessionFragments _fragments;
     private readonly byte[] _transmit = new byte[64 * 1024];
     private long _nextNumber;
 
@@ -41,6 +45,7 @@ internal sealed class ExitSessions : IDisposable
         _events = events;
         _entropy = entropy;
         _drops = drops;
+        _fragments = new SessionFragments(FragmentSlots, drops);
         _maxSessions = maxSessions;
         _quic = new QuicEndpoint(
             new QuicEndpointOptions
@@ -64,13 +69,17 @@ internal sealed class ExitSessions : IDisposable
 
     // ---- paths ----
 
-    public void OnPathReady(PathReady ready, Instant now) =>
+    public void OnPathReady(PathReady ready, Instant now)
+    {
         _paths[ready.Path] = new TerminalPath { Path = ready.Path, SessionSecret = ready.SessionSecret, Transcript = ready.Transcript };
+        _outlets[ready.Path.Shard].Open(ready.Path.Number, ready.Class);
+    }
 
     public void OnPathGone(PathGone gone, Instant now)
     {
         if (!_paths.TryGetValue(gone.Path, out TerminalPath? path)) return;
         _paths.Remove(gone.Path);
+        _outlets[gone.Path.Shard].Forget(gone.Path.Number);
         CryptographicOperations.ZeroMemory(path.SessionSecret);
         if (path.Session is not { } session) return;
         session.Paths.Remove(path);
@@ -102,6 +111,7 @@ internal sealed class ExitSessions : IDisposable
         bool quic = false;
         while (records.TryRead(out RecordType type, out Span<byte> bytes))
         {
+            if (type == RecordType.Fragment && path.Session is not null && !_fragments.TryAdd(path.Path, bytes, now, out type, out bytes)) continue;
             switch (type)
             {
                 case RecordType.Session:
@@ -114,7 +124,7 @@ internal sealed class ExitSessions : IDisposable
                 case RecordType.Udp when path.Session is { } session:
                     _events.OnUdp(session.Number, bytes, now);
                     break;
-                case RecordType.Quic or RecordType.Udp:
+                case RecordType.Quic or RecordType.Udp or RecordType.Fragment:
                     _drops.Count(DropReason.UnknownSession);
                     break;
                 default:
@@ -130,6 +140,7 @@ internal sealed class ExitSessions : IDisposable
     public void HandleTimeout(Instant now)
     {
         _quic.HandleTimeout(now);
+        _fragments.Expire(now);
         if (_soonest <= now)
         {
             _soonest = Instant.Never;
@@ -176,6 +187,7 @@ internal sealed class ExitSessions : IDisposable
     {
         foreach (ExitSession session in _byId.Values) CryptographicOperations.ZeroMemory(session.Key);
         _quic.Dispose();
+        _fragments.Dispose();
     }
 
     // ---- sessions ----

@@ -3,6 +3,7 @@ using System.Net;
 using Microsoft.Extensions.Logging;
 using Oxen.Router.Core;
 using Oxen.Router.Core.Directory;
+using Oxen.Router.Core.Links;
 using Oxen.Router.Core.Packets;
 using Oxen.Router.Core.Paths;
 using Oxen.Router.Core.Relay;
@@ -181,7 +182,8 @@ internal sealed class RouterProcess : IAsyncDisposable
         {
             Name = "client",
             Listen = UdpAddress.From(any),
-            Client = new ClientPathOptions { Hops = _config.Client.Hops, Spares = _config.Client.Spares, Exit = _config.Client.Exit ?? default },
+            Client = new ClientPathOptions { Hops = _config.Client.Hops, Spares = _config.Client.Spares, Exit = _config.Client.Exit ?? default, Class = _config.Client.PacketSize },
+            Links = new LinkOptions { Transport = LinkOptions.TransportFor(_config.Client.PacketSize) },
             Shard = new ShardOptions { ReplayFilterBytes = 4 << 20 },
             Socket = new UdpSocketOptions { DualStack = any.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6 },
             Time = _time,
