@@ -81,7 +81,7 @@ internal sealed class RouterNode : IControlEvents, IAsyncDisposable
         }
     }
 
-    /// <summary>QUIC inside a path (docs/protocol/session.md#quic): one packet carries exactly one full datagram.</summary>
+    /// <summary>QUIC inside a path (docs/protocol/session.md#quic): one packet of the full class carries exactly one full datagram.</summary>
     public static QuicTransportOptions PathTransport { get; } = new()
     {
         MaxDatagramBytes = RecordLayout.MaxBytes,

@@ -1,5 +1,6 @@
 using Oxen.Router.Core;
 using Oxen.Router.Core.Links;
+using Oxen.Router.Core.Onion;
 using Oxen.Router.Core.Packets;
 using Oxen.Router.Core.Paths;
 using Oxen.Router.Core.Quic;
@@ -55,7 +56,7 @@ public sealed class SessionFuzz : IExitSessionEvents
         using var exit = new ExitSessions(identity, RouterNode.PathTransport, [new PathOutlet(ring, drops)], this, _dice, drops);
         Instant now = Instant.Zero;
         for (int path = 0; path < 8; path++)
-            exit.OnPathReady(new PathReady { Path = new PathRef(0, new PathNumber(path, 1)), End = PathEnd.Terminal, SessionSecret = new byte[32], Transcript = new byte[32], Expires = Instant.Never }, now);
+            exit.OnPathReady(new PathReady { Path = new PathRef(0, new PathNumber(path, 1)), End = PathEnd.Terminal, Class = SizeClass.Full, SessionSecret = new byte[32], Transcript = new byte[32], Expires = Instant.Never }, now);
         byte[] content = new byte[RecordLayout.ContentBytes];
         int[] lengths = [SessionMessage.OpenBytes, SessionMessage.AttachBytes, SessionMessage.ActivateBytes, SessionMessage.CloseBytes, 1, 0, 200, 1356];
         byte[] known = new byte[SessionMessage.IdBytes];

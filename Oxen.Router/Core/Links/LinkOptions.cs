@@ -1,3 +1,5 @@
+using Oxen.Router.Core.Carrier;
+using Oxen.Router.Core.Onion;
 using Oxen.Router.Core.Quic;
 
 namespace Oxen.Router.Core.Links;
@@ -48,9 +50,18 @@ internal sealed class LinkOptions
     /// <summary>Suites that we take, best first.</summary>
     public byte[] Suites { get; init; } = [1, 2, 3];
 
-    public QuicTransportOptions Transport { get; init; } = new()
+    public QuicTransportOptions Transport { get; init; } = TransportFor(SizeClass.Full);
+
+    public QuicRetryPolicy Retry { get; init; } = QuicRetryPolicy.UnderLoad;
+
+    /// <summary>
+    /// QUIC of links for a client whose paths have the class: in the reduced one its datagrams, both ways, are no longer than sealed
+    /// ones either (1232 bytes, IPv6 at MTU 1280). Between relays 1252: 1280 with the headers of IPv4.
+    /// </summary>
+    public static QuicTransportOptions TransportFor(SizeClass size) => new()
     {
-        MaxDatagramBytes = 1252,
+        MaxDatagramBytes = size == SizeClass.Reduced ? SealedDatagram.ReducedBytes : 1252,
+        MaxReceiveBytes = size == SizeClass.Reduced ? SealedDatagram.ReducedBytes : 1500,
         InitialMaxData = 1 << 20,
         InitialMaxStreamData = 64 * 1024,
         MaxBidiStreams = 64,
@@ -59,6 +70,4 @@ internal sealed class LinkOptions
         KeepAlive = TimeSpan.FromSeconds(4),
         AmplificationFactor = 1,
     };
-
-    public QuicRetryPolicy Retry { get; init; } = QuicRetryPolicy.UnderLoad;
 }

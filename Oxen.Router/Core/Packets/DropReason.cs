@@ -57,6 +57,8 @@ internal enum DropReason : byte
     // Inside the path (docs/protocol/session.md)
     [DropText("record is malformed")] BadRecord,
     [DropText("record names no session")] UnknownSession,
+    [DropText("the other part of a split record did not come in time")] FragmentTimeout,
+    [DropText("too many split records wait for their other part: the oldest made room")] FragmentTableFull,
     [DropText("larger than one packet can carry")] TooLarge,
     [DropText("the exit policy refuses its destination")] ExitPolicy,
     [DropText("the session's UDP associations are used up")] AssociationLimit,

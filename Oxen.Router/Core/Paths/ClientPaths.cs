@@ -209,6 +209,7 @@ internal sealed class ClientPaths(ClientPathOptions options, LinkManager links, 
         {
             Path = path.Path,
             End = PathEnd.Client,
+            Class = options.Class,
             Group = path.Group.Number,
             SessionSecret = result.Hops[^1].SessionSecret.ToArray(),
             Transcript = result.Hops[^1].Transcript.ToArray(),

@@ -1,4 +1,5 @@
 using Oxen.Router.Core.Directory;
+using Oxen.Router.Core.Onion;
 
 namespace Oxen.Router.Core.Paths;
 
@@ -18,6 +19,9 @@ internal sealed class PathReady
     public required PathRef Path { get; init; }
 
     public required PathEnd End { get; init; }
+
+    /// <summary>Of its packets, both ways.</summary>
+    public required SizeClass Class { get; init; }
 
     /// <summary>Client: the isolation group that it was built for.</summary>
     public int Group { get; init; }

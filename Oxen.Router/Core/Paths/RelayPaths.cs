@@ -125,6 +125,7 @@ internal sealed class RelayPaths(LinkManager links, DataPlane dataPlane, BuildPr
             {
                 Path = path,
                 End = PathEnd.Terminal,
+                Class = step.Class,
                 SessionSecret = step.Secrets.SessionSecret.ToArray(),
                 Transcript = step.Secrets.Transcript.ToArray(),
                 Expires = relayed.Expires,

@@ -12,6 +12,7 @@ using Oxen.Router.Core.Carrier;
 using Oxen.Router.Core.Onion;
 using Oxen.Router.Core.Packets;
 using Oxen.Router.Core.Paths;
+using Oxen.Router.Core.Sessions;
 using Oxen.Router.Core.Tunnel;
 using Oxen.Router.Native;
 
@@ -20,9 +21,10 @@ namespace Oxen.Router.Core.Relay;
 /// <summary>One shard's end of a tunnel.</summary>
 internal sealed class TunnelLane : ITunnelPort
 {
-    // A record: type 1, length 2, the packet (docs/protocol/session.md).
-    private const int RecordHeader = 3;
-    private const byte IpRecord = 1;
+    private const int RecordHeader = RecordLayout.HeaderBytes;
+
+    // Parts of packets of the reduced class that wait for their other part.
+    private const int FragmentSlots = 128;
 
     // As PathOutlet has it: "the last hop", whatever the path's length.
     private const byte LastHop = 255;
@@ -45,6 +47,7 @@ internal sealed class TunnelLane : ITunnelPort
     private readonly PacketRing[] _rings;
     private readonly bool[] _wakes;
     private readonly int _shard;
+    private readonly RecordAssembler _assembler;
     private readonly int _repliesAt;
     private readonly long _errorInterval;
     private Action<int>? _wakeShard;
@@ -71,7 +74,8 @@ internal sealed class TunnelLane : ITunnelPort
         public InnerAddresses Leased;
         public PathNumber Path;
         public int Shard;   // -1: no path now
-        public int Room;    // content bytes of the path's class, without the command
+        public SizeClass Class;
+        public RecordSplitter Splitter;
         public bool Open;
     }
 
@@ -84,6 +88,7 @@ internal sealed class TunnelLane : ITunnelPort
         _tables = tables;
         _slab = slab;
         _repliesAt = readsAt + _options.ReadSlots * TunReadBatch.SlotBytes;
+        _assembler = new RecordAssembler(slab, _repliesAt + ReplySlots * PacketRing.SlotBytes, FragmentSlots, tables.Drops);
         TunReads = new TunReadBatch(slab, readsAt, _options.ReadSlots);
         TunWrites = new TunWriteBatch(slab, _options.WritePackets, _options.WritePieces);
         _coalescer = new Coalescer(slab, TunWrites, _options.MergeUdp);
@@ -114,8 +119,8 @@ internal sealed class TunnelLane : ITunnelPort
     /// <summary>Packets that went into groups of more than one on their way to the system.</summary>
     public long Merged => _coalescer.Merged;
 
-    /// <summary>Reads and replies, in the shard's slab.</summary>
-    public static int SlabBytes(TunnelOptions options) => options.ReadSlots * TunReadBatch.SlotBytes + ReplySlots * PacketRing.SlotBytes;
+    /// <summary>Reads, replies and parts of packets, in the shard's slab.</summary>
+    public static int SlabBytes(TunnelOptions options) => options.ReadSlots * TunReadBatch.SlotBytes + ReplySlots * PacketRing.SlotBytes + FragmentSlots * RecordAssembler.SlotBytes;
 
     /// <summary>Makes the ways to the other shards known; before the first turn.</summary>
     public void Connect(ReadOnlySpan<ShardCore> shards, Action<int> wakeShard)
@@ -142,7 +147,7 @@ internal sealed class TunnelLane : ITunnelPort
     public bool Do(OpenTunnelPeer c)
     {
         if ((uint)c.Peer >= (uint)_peers.Length) return false;
-        _peers[c.Peer] = new Peer { Leased = c.Leased, Shard = -1, Open = true };
+        _peers[c.Peer] = new Peer { Leased = c.Leased, Shard = -1, Open = true, Splitter = new RecordSplitter(RecordType.Ip, (ushort)(_shard << 12)) };
         return true;
     }
 
@@ -154,7 +159,7 @@ internal sealed class TunnelLane : ITunnelPort
         {
             peer.Path = path.Number;
             peer.Shard = path.Shard;
-            peer.Room = SealedDatagram.ContentBytes(c.Class);
+            peer.Class = c.Class;
             _holding = false;
         }
         else
@@ -182,7 +187,7 @@ internal sealed class TunnelLane : ITunnelPort
 
     // ---- out of a path ----
 
-    /// <summary>Takes the IP packets among the records that reached an end of a path. True: there are records of other kinds, for the session thread.</summary>
+    /// <summary>Takes the IP packets, whole and in parts, among the records that reached an end of a path. True: there are records of other kinds, for the session thread.</summary>
     /// <param name="offset">Of the content in the slab: it stays there until <see cref="TransmitsSent"/>.</param>
     public bool Take(int row, int offset, int length, Instant now)
     {
@@ -205,7 +210,16 @@ internal sealed class TunnelLane : ITunnelPort
                 break;
             }
 
-            if (rest[0] == IpRecord)
+            ReadOnlySpan<byte> bytes = rest.Slice(RecordHeader, record);
+            if ((RecordType)rest[0] == RecordType.Fragment && RecordFragment.TypeOf(bytes) == RecordType.Ip)
+            {
+                DropReason reason = peer < 0 ? DropReason.NoTunnel : DropReason.None;
+                var path = new PathRef(_shard, new PathNumber(row, _tables.Hops.Path(row).Generation));
+                if (reason == DropReason.None && _assembler.TryAdd(path, bytes, now, out _, out int at, out int whole)) reason = Leave(peer, at, whole, now);
+                if (reason != DropReason.None) _tables.Drops.Count(reason);
+                taken = true;
+            }
+            else if ((RecordType)rest[0] == RecordType.Ip)
             {
                 DropReason reason = peer < 0 ? DropReason.NoTunnel : Leave(peer, offset + RecordHeader, record, now);
                 if (reason != DropReason.None) _tables.Drops.Count(reason);
@@ -231,6 +245,7 @@ internal sealed class TunnelLane : ITunnelPort
         if (_holding && _holdUntil.IsNever) _holdUntil = now + Hold;
         if (TunReads.Count > 0 && !_holding) Enter(now);
         CloseOpen();
+        _assembler.Expire(now);
         for (int shard = 0; shard < _wakes.Length; shard++)
         {
             if (!_wakes[shard]) continue;
@@ -251,6 +266,7 @@ internal sealed class TunnelLane : ITunnelPort
     {
         TunWrites.Clear();
         if (_coalescer.Count > 0) _coalescer.Clear(); // a turn that broke
+        _assembler.Release();
         _replies = 0;
     }
 
@@ -352,7 +368,7 @@ internal sealed class TunnelLane : ITunnelPort
                 return true;
             }
 
-            Close(length);
+            if (!TryClose(ref peer, length)) _tables.Drops.Count(DropReason.OriginationQueueFull);
         }
 
         return true;
@@ -409,12 +425,12 @@ internal sealed class TunnelLane : ITunnelPort
 
     // ---- onion packets ----
 
-    // Room for a record of so many bytes on the peer's path, behind others of the same path while they fit.
+    // Room for a record of so many bytes on the peer's path, behind others of the same path while they fit. One that no packet of
+    // the class holds gets a packet of its own, to be split.
     private DropReason TryOpen(in Peer peer, int length, out Span<byte> into, Instant now)
     {
         into = default;
-        if (RecordHeader + length > peer.Room) return DropReason.TooLarge;
-        bool joins = _openRing is not null && _openPath == peer.Path && _openShard == peer.Shard && _openLength + RecordHeader + length <= peer.Room;
+        bool joins = _openRing is not null && _openPath == peer.Path && _openShard == peer.Shard && _openLength + RecordHeader + length <= RecordLayout.ContentOf(peer.Class);
         if (!joins) CloseOpen();
         PacketRing ring = _rings[peer.Shard];
         if (!ring.TryReserve(out Span<byte> slot)) return DropReason.OriginationQueueFull;
@@ -428,15 +444,27 @@ internal sealed class TunnelLane : ITunnelPort
         return DropReason.None;
     }
 
-    // The record that TryOpen gave room for has so many bytes.
-    private void Close(int length)
+    // The record that TryOpen gave room for has so many bytes. False: its second part found no room.
+    private bool TryClose(ref Peer peer, int length)
     {
         _openRing!.TryReserve(out Span<byte> slot);
-        Span<byte> record = slot[(PacketRing.Headroom + _openLength)..];
-        record[0] = IpRecord;
-        record[1] = (byte)(length >> 8);
-        record[2] = (byte)length;
-        _openLength += RecordHeader + length;
+        Span<byte> content = slot[PacketRing.Headroom..];
+        if (!RecordSplitter.IsNeeded(length, peer.Class))
+        {
+            RecordLayout.WriteHeader(content[_openLength..], RecordType.Ip, length);
+            _openLength += RecordHeader + length;
+            return true;
+        }
+
+        Span<byte> rest = stackalloc byte[RecordFragment.RecordBytes + RecordLayout.MaxBytes - RecordLayout.MaxOf(SizeClass.Reduced) + RecordFragment.HeaderBytes];
+        int second = peer.Splitter.SplitInPlace(content, length, rest, peer.Class);
+        PacketRing ring = _openRing;
+        _openLength = RecordLayout.ContentOf(peer.Class);
+        CloseOpen();
+        if (!ring.TryReserve(out slot)) return false;
+        rest[..second].CopyTo(slot[PacketRing.Headroom..]);
+        (_openRing, _openPath, _openShard, _openLength) = (ring, peer.Path, peer.Shard, second);
+        return true;
     }
 
     private void CloseOpen()
@@ -484,9 +512,9 @@ internal sealed class TunnelLane : ITunnelPort
     {
         UInt128 own = ip.Version == 4 ? _options.Own.IPv4 : _options.Own.IPv6;
         if (own == 0 || peer.Shard < 0 || !IcmpReply.MayAnswer(ip, error) || !MayAnswer(now)) return;
-        if (TryOpen(peer, Math.Min(IcmpReply.LongestReply, peer.Room - RecordHeader), out Span<byte> into, now) != DropReason.None || into.Length < IcmpReply.LongestReply) return;
+        if (TryOpen(peer, IcmpReply.LongestReply, out Span<byte> into, now) != DropReason.None) return;
         int length = IcmpReply.Write(packet, ip, error, own, into);
-        if (length > 0 && length + RecordHeader <= peer.Room) Close(length);
+        if (length > 0) TryClose(ref peer, length);
     }
 
     private void Unroute(ref Peer peer, Instant now)

@@ -1,4 +1,5 @@
 using Oxen.Router.Core.Directory;
+using Oxen.Router.Core.Onion;
 using Oxen.Router.Core.Paths;
 using Oxen.Router.Core.Quic;
 using Oxen.Router.Core.Relay;
@@ -33,6 +34,8 @@ internal sealed class ClientPathState
     public required RouterId[] Hops { get; init; }
 
     public required Instant Expires { get; init; }
+
+    public required SizeClass Class { get; init; }
 
     public required PathHealth Health { get; init; }
 

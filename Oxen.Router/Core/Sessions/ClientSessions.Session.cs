@@ -194,7 +194,7 @@ internal sealed partial class ClientSessions
 
     private void Route(ClientGroup group)
     {
-        if (group.Leased is not null) _tunnel!.ToAll(new RouteTunnelPeer(Peer, group.Active?.Path));
+        if (group.Leased is not null) _tunnel!.ToAll(new RouteTunnelPeer(Peer, group.Active?.Path, group.Active?.Class ?? default));
     }
 
     private void HandleAttached(ClientGroup group, ClientPathState path, ref WireReader reader)

@@ -31,6 +31,9 @@ internal sealed partial class ClientSessions : IDisposable
     private const double Deviations = 4;
     private const int LeastJudged = 16;
 
+    // Parts of records that wait, of all paths together.
+    private const int FragmentSlots = 128;
+
     private readonly QuicTransportOptions _transport;
     private readonly PathOutlet[] _outlets;
     private readonly IClientSessionEvents _events;
@@ -40,6 +43,7 @@ internal sealed partial class ClientSessions : IDisposable
     private readonly ITunnelControl? _tunnel;
     private readonly Dictionary<int, ClientGroup> _groups = [];
     private readonly Dictionary<PathRef, (ClientGroup Group, ClientPathState Path)> _paths = [];
+    private readonly SessionFragments _fragments;
     private readonly byte[] _transmit = new byte[64 * 1024];
 
     /// <param name="tunnel">The shards' side of the tunnel; null without one.</param>
@@ -51,6 +55,7 @@ internal sealed partial class ClientSessions : IDisposable
         _events = events;
         _entropy = entropy;
         _drops = drops;
+        _fragments = new SessionFragments(FragmentSlots, drops);
         _quic = new QuicEndpoint(new QuicEndpointOptions { Transport = transport }, entropy);
     }
 
@@ -93,6 +98,7 @@ internal sealed partial class ClientSessions : IDisposable
             Transcript = ready.Transcript,
             Hops = ready.Hops,
             Expires = ready.Expires,
+            Class = ready.Class,
             Health = new PathHealth(ready.Hops.Length, ready.BuildTime, now),
         };
         if (group.State != ClientGroupState.Waiting && group.Exit != ready.Hops[^1])
@@ -104,6 +110,7 @@ internal sealed partial class ClientSessions : IDisposable
 
         group.Paths.Add(path);
         _paths[path.Path] = (group, path);
+        _outlets[path.Path.Shard].Open(path.Path.Number, ready.Class);
         if (_tunnel is not null) path.TunnelledBefore = path.Tunnelled = _tunnel.TrafficOf(path.Path);
         if (group.Leased is not null) Bind(path);
         group.GiveUp = Instant.Never;
@@ -158,6 +165,7 @@ internal sealed partial class ClientSessions : IDisposable
     public void HandleTimeout(Instant now)
     {
         _quic.HandleTimeout(now);
+        _fragments.Expire(now);
         Observe();
         foreach (ClientGroup group in _groups.Values)
         {
@@ -265,7 +273,7 @@ internal sealed partial class ClientSessions : IDisposable
         }
 
         Forget(group, now);
-        foreach (ClientPathState p in group.Paths) _paths.Remove(p.Path);
+        foreach (ClientPathState p in group.Paths) Unlist(p);
         _groups.Remove(group.Number);
     }
 
@@ -273,6 +281,7 @@ internal sealed partial class ClientSessions : IDisposable
     {
         foreach (ClientGroup group in _groups.Values) CryptographicOperations.ZeroMemory(group.SessionKey);
         _quic.Dispose();
+        _fragments.Dispose();
     }
 
     // ---- inside ----
@@ -289,6 +298,8 @@ internal sealed partial class ClientSessions : IDisposable
         bool quic = false;
         while (records.TryRead(out RecordType type, out Span<byte> bytes))
         {
+            if (_tunnel is not null && type == RecordType.Fragment && RecordFragment.TypeOf(bytes) == RecordType.Ip) continue; // the shard has taken it
+            if (type == RecordType.Fragment && !_fragments.TryAdd(path.Path, bytes, now, out type, out bytes)) continue;
             switch (type)
             {
                 case RecordType.Quic:
@@ -351,7 +362,7 @@ internal sealed partial class ClientSessions : IDisposable
     private void Remove(ClientGroup group, ClientPathState path, Instant now)
     {
         group.Paths.Remove(path);
-        _paths.Remove(path.Path);
+        Unlist(path);
         CryptographicOperations.ZeroMemory(path.SessionSecret);
         if (group.OpeningPath == path) group.OpeningPath = null;
         if (group.State == ClientGroupState.Opening && group.OpeningPath is null)
@@ -372,6 +383,12 @@ internal sealed partial class ClientSessions : IDisposable
         }
 
         Switch(group, path, spare, now);
+    }
+
+    private void Unlist(ClientPathState path)
+    {
+        _paths.Remove(path.Path);
+        _outlets[path.Path.Shard].Forget(path.Path.Number);
     }
 
     private void Switch(ClientGroup group, ClientPathState from, ClientPathState to, Instant now)
@@ -428,7 +445,7 @@ internal sealed partial class ClientSessions : IDisposable
         Forget(group, now);
         foreach (ClientPathState path in group.Paths.ToArray())
         {
-            _paths.Remove(path.Path);
+            Unlist(path);
             CryptographicOperations.ZeroMemory(path.SessionSecret);
         }
 

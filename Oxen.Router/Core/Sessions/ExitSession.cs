@@ -1,3 +1,4 @@
+using Oxen.Router.Core.Onion;
 using Oxen.Router.Core.Paths;
 using Oxen.Router.Core.Quic;
 using Oxen.Router.Core.Tunnel;
@@ -12,6 +13,8 @@ internal sealed class TerminalPath
     public required byte[] SessionSecret { get; init; }
 
     public required byte[] Transcript { get; init; }
+
+    public required SizeClass Class { get; init; }
 
     public ExitSession? Session { get; set; }
 

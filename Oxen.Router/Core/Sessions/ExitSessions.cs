@@ -20,6 +20,9 @@ internal sealed class ExitSessions : IDisposable
     // Ours.
     private static readonly TimeSpan OrphanPatience = TimeSpan.FromSeconds(60);
 
+    // Parts of records that wait, of all paths together: 1.4 MB once anybody sends one.
+    private const int FragmentSlots = 1024;
+
     private readonly PathOutlet[] _outlets;
     private readonly IExitSessionEvents _events;
     private readonly IEntropy _entropy;
@@ -32,6 +35,7 @@ internal sealed class ExitSessions : IDisposable
     private readonly Dictionary<UInt128, ExitSession> _byId = [];
     private readonly Dictionary<long, ExitSession> _byNumber = [];
     private readonly List<ExitSession> _ended = [];
+    private readonly SessionFragments _fragments;
     private readonly byte[] _transmit = new byte[64 * 1024];
     private long _nextNumber;
 
@@ -58,6 +62,7 @@ internal sealed class ExitSessions : IDisposable
         _events = events;
         _entropy = entropy;
         _drops = drops;
+        _fragments = new SessionFragments(FragmentSlots, drops);
         _maxSessions = maxSessions;
         _quic = new QuicEndpoint(
             new QuicEndpointOptions
@@ -81,13 +86,17 @@ internal sealed class ExitSessions : IDisposable
 
     // ---- paths ----
 
-    public void OnPathReady(PathReady ready, Instant now) =>
-        _paths[ready.Path] = new TerminalPath { Path = ready.Path, SessionSecret = ready.SessionSecret, Transcript = ready.Transcript };
+    public void OnPathReady(PathReady ready, Instant now)
+    {
+        _paths[ready.Path] = new TerminalPath { Path = ready.Path, SessionSecret = ready.SessionSecret, Transcript = ready.Transcript, Class = ready.Class };
+        _outlets[ready.Path.Shard].Open(ready.Path.Number, ready.Class);
+    }
 
     public void OnPathGone(PathGone gone, Instant now)
     {
         if (!_paths.TryGetValue(gone.Path, out TerminalPath? path)) return;
         _paths.Remove(gone.Path);
+        _outlets[gone.Path.Shard].Forget(gone.Path.Number);
         CryptographicOperations.ZeroMemory(path.SessionSecret);
         if (path.Session is not { } session) return;
         session.Paths.Remove(path);
@@ -124,6 +133,8 @@ internal sealed class ExitSessions : IDisposable
         bool quic = false;
         while (records.TryRead(out RecordType type, out Span<byte> bytes))
         {
+            if (_tunnel is not null && type == RecordType.Fragment && RecordFragment.TypeOf(bytes) == RecordType.Ip) continue; // the shard has taken it
+            if (type == RecordType.Fragment && path.Session is not null && !_fragments.TryAdd(path.Path, bytes, now, out type, out bytes)) continue;
             switch (type)
             {
                 case RecordType.Session:
@@ -136,7 +147,7 @@ internal sealed class ExitSessions : IDisposable
                 case RecordType.Udp when path.Session is { } session:
                     _events.OnUdp(session.Number, bytes, now);
                     break;
-                case RecordType.Quic or RecordType.Udp:
+                case RecordType.Quic or RecordType.Udp or RecordType.Fragment:
                     _drops.Count(DropReason.UnknownSession);
                     break;
                 case RecordType.Ip when _tunnel is not null:
@@ -154,6 +165,7 @@ internal sealed class ExitSessions : IDisposable
     public void HandleTimeout(Instant now)
     {
         _quic.HandleTimeout(now);
+        _fragments.Expire(now);
         if (_soonest <= now)
         {
             _soonest = Instant.Never;
@@ -200,6 +212,7 @@ internal sealed class ExitSessions : IDisposable
     {
         foreach (ExitSession session in _byId.Values) CryptographicOperations.ZeroMemory(session.Key);
         _quic.Dispose();
+        _fragments.Dispose();
     }
 
     // ---- sessions ----
@@ -374,7 +387,7 @@ internal sealed class ExitSessions : IDisposable
     // The shards are to send where the client wants its packets.
     private void Route(ExitSession session)
     {
-        if (session.Lease >= 0) _tunnel!.ToAll(new RouteTunnelPeer(session.Lease, session.Active?.Path));
+        if (session.Lease >= 0) _tunnel!.ToAll(new RouteTunnelPeer(session.Lease, session.Active?.Path, session.Active?.Class ?? default));
     }
 
     private void Answer(TerminalPath path, ReadOnlySpan<byte> message) =>

@@ -1,3 +1,6 @@
+using Oxen.Router.Core.Carrier;
+using Oxen.Router.Core.Onion;
+
 namespace Oxen.Router.Core.Sessions;
 
 // Content of an onion packet between a client and the terminal of its path, command Records (docs/protocol/session.md):
@@ -24,6 +27,9 @@ internal enum RecordType : byte
 
     /// <summary>A message of the exit session: <see cref="SessionMessage"/>.</summary>
     Session = 4,
+
+    /// <summary>One of two parts of a record that no packet of the path's class holds: <see cref="RecordFragment"/>.</summary>
+    Fragment = 5,
 }
 
 /// <summary>
@@ -36,7 +42,7 @@ internal static class EndCommand
     public const byte Records = Relay.OnionCommand.FirstOfEnds;
 }
 
-/// <summary>Sizes of records in the full class.</summary>
+/// <summary>Sizes of records. The constants are those of the full class; nothing longer is ever sent, in whatever class.</summary>
 internal static class RecordLayout
 {
     public const int HeaderBytes = 3;
@@ -46,6 +52,19 @@ internal static class RecordLayout
 
     /// <summary>What one record alone in a full-class packet may hold.</summary>
     public const int MaxBytes = ContentBytes - HeaderBytes;
+
+    /// <summary>Content of a packet of the class, after the command byte: 1359 or 1167.</summary>
+    public static int ContentOf(SizeClass size) => SealedDatagram.ContentBytes(size);
+
+    /// <summary>What one record alone in a packet of the class may hold: 1356 or 1164. A longer one travels as two fragments.</summary>
+    public static int MaxOf(SizeClass size) => ContentOf(size) - HeaderBytes;
+
+    public static void WriteHeader(Span<byte> record, RecordType type, int length)
+    {
+        record[0] = (byte)type;
+        record[1] = (byte)(length >> 8);
+        record[2] = (byte)length;
+    }
 }
 
 /// <summary>Walks the records of a packet's content. Stops for good at the first one that is malformed.</summary>

@@ -173,10 +173,11 @@ internal static class IpClassifier
         p.IsFragment = p.MoreFragments || p.FragmentOffset != 0;
         p.Identification = BinaryPrimitives.ReadUInt32BigEndian(header[4..]);
         p.HeaderBytes = end;
-        return p.IsFragment ? CheckFragment(in p, end - TunnelConstants.IPv6HeaderBytes) : DropReason.None;
+        return p.IsFragment ? CheckFragment(in p, end - 8 - TunnelConstants.IPv6HeaderBytes) : DropReason.None;
     }
 
-    // `kept` is what the reassembled packet's length field counts beside the fragments' data (at most this much).
+    // `kept` is what the reassembled packet's length field counts beside the fragments' data, as far as this one shows it: the
+    // header of IPv4, the extension headers of IPv6 before the fragment header, which is no part of it.
     private static DropReason CheckFragment(in IpPacket p, int kept)
     {
         int data = p.Length - p.HeaderBytes;

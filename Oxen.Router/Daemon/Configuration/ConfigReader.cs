@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using Oxen.Router.Core.Directory;
+using Oxen.Router.Core.Onion;
 using Oxen.Router.Daemon.Terminal;
 using Oxen.Router.Exit;
 using Tomlyn.Parsing;
@@ -163,6 +164,7 @@ internal sealed partial class ConfigReader
                 Hops = (int)Integer(client, "hops", 4, 2, 8),
                 Exit = Id(client, "exit", required: false),
                 Spares = (int)Integer(client, "spares", 1, 0, 4),
+                PacketSize = OneOf(client, "packet_size", "full", ["full", "reduced"]) == "full" ? SizeClass.Full : SizeClass.Reduced,
                 Users = Users(client),
             },
             Exit = new ExitConfig

@@ -1,5 +1,6 @@
 using System.Net;
 using Oxen.Router.Core.Directory;
+using Oxen.Router.Core.Onion;
 using Oxen.Router.Exit;
 
 namespace Oxen.Router.Daemon.Configuration;
@@ -76,6 +77,9 @@ internal sealed record ClientConfig
     public RouterId? Exit { get; init; }
 
     public int Spares { get; init; } = 1;
+
+    /// <summary>Of the packets that this client sends and is sent.</summary>
+    public SizeClass PacketSize { get; init; } = SizeClass.Full;
 
     public IReadOnlyDictionary<string, string> Users { get; init; } = new Dictionary<string, string>();
 }

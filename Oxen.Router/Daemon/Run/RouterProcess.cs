@@ -3,6 +3,7 @@ using System.Net;
 using Microsoft.Extensions.Logging;
 using Oxen.Router.Core;
 using Oxen.Router.Core.Directory;
+using Oxen.Router.Core.Links;
 using Oxen.Router.Core.Packets;
 using Oxen.Router.Core.Paths;
 using Oxen.Router.Core.Relay;
@@ -219,7 +220,8 @@ internal sealed class RouterProcess : IAsyncDisposable
             Shards = shards,
             Tunnel = _clientTunnel?.Router,
             Proxied = _config.Client.Socks is not null || _config.Client.Http is not null,
-            Client = new ClientPathOptions { Hops = _config.Client.Hops, Spares = _config.Client.Spares, Exit = _config.Client.Exit ?? default },
+            Client = new ClientPathOptions { Hops = _config.Client.Hops, Spares = _config.Client.Spares, Exit = _config.Client.Exit ?? default, Class = _config.Client.PacketSize },
+            Links = new LinkOptions { Transport = LinkOptions.TransportFor(_config.Client.PacketSize) },
             Shard = new ShardOptions { ReplayFilterBytes = 4 << 20 },
             Socket = new UdpSocketOptions { DualStack = any.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6, Mark = _config.Tun?.Mark ?? 0 },
             Time = _time,

@@ -1,3 +1,4 @@
+using Oxen.Router.Core.Onion;
 using Oxen.Router.Daemon.Configuration;
 
 namespace Oxen.Router.Daemon.Tests.Configuration;
@@ -6,6 +7,10 @@ public sealed class ConfigReaderTests
 {
     private const string Key = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
     private const string Good = $"[router]\nroles = [\"client\"]\nidentity = \"identity.key\"\ncontacts = \"contacts.oxcl\"\ncontacts_key = \"{Key}\"\n";
+
+    [Theory, InlineData("", false), InlineData("packet_size = \"full\"\n", false), InlineData("packet_size = \"reduced\"\n", true)]
+    public void A_client_may_ask_for_shorter_packets(string line, bool reduced)
+        => Assert.Equal(reduced ? SizeClass.Reduced : SizeClass.Full, ConfigReader.Read(Good + "[client]\n" + line, "/etc/oxen/oxen.toml", out _)!.Client.PacketSize);
 
     private static string[] Errors(string text)
     {
@@ -31,6 +36,7 @@ public sealed class ConfigReaderTests
     [InlineData(Good + "[cleint]\n", "oxen.toml:6:2: error OXN1002: unknown section [cleint]\n  Did you mean [client]?")]
     [InlineData(Good + "[client]\nhops = 9\n", "oxen.toml:7:8: error OXN1005: `hops` expects a number from 2 to 8, found the number 9")]
     [InlineData(Good + "[client]\nhops = \"4\"\n", "oxen.toml:7:8: error OXN1004: `hops` expects a number from 2 to 8, found the text \"4\"")]
+    [InlineData(Good + "[client]\npacket_size = \"small\"\n", "oxen.toml:7:15: error OXN1005: expected one of \"full\", \"reduced\", found \"small\"\n  Known are \"full\", \"reduced\".")]
     [InlineData(Good + "[client]\nsocks = 1080\n", "oxen.toml:7:9: error OXN1004: `socks` expects an address and port such as \"127.0.0.1:1080\" or \"[::1]:1080\", or \"off\", found the number 1080\n  Put it in quotes.")]
     [InlineData(Good + "[relay]\nreplay_filter = \"100\"\n", "oxen.toml:7:17: error OXN1005: expected a size such as \"128 MiB\" (B, KiB, MiB, GiB) from 1 MiB to 4096 MiB, found \"100\"")]
     [InlineData(Good + "[relay]\noperator = \"Jane & Co\"\n", "oxen.toml:7:12: error OXN1005: `operator` expects up to 32 of a-z, 0-9, -, ., _, found \"Jane & Co\"")]

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using Oxen.Router.Core;
 using Oxen.Router.Core.Carrier;
+using Oxen.Router.Core.Onion;
 using Oxen.Router.Core.Packets;
 using Oxen.Router.Core.Paths;
 using Oxen.Router.Core.Relay;
@@ -338,6 +339,51 @@ public sealed class TunnelLaneTests : IDisposable
         Assert.Equal(2, _client.Dropped(DropReason.TooLarge));
     }
 
+    [Theory]
+    [InlineData(4, 1)]
+    [InlineData(6, 1)]
+    [InlineData(4, 2)]
+    public void On_a_path_of_the_reduced_class_long_packets_cross_in_two_parts(int version, int shards)
+    {
+        Begin(shards: shards, pathShard: shards - 1, size: SizeClass.Reduced);
+        int segment = version == 4 ? 1280 : 1260;
+        byte[] payload = Random(20 * segment);
+        (byte[] packet, VirtioHeader header) = SimTunnel.TcpSuper(Own(version), Far(version), version, payload, segment);
+        int onWire = 0;
+        _network.OnWire = d =>
+        {
+            Assert.Equal(SealedDatagram.ReducedBytes, d.Bytes.Length);
+            if (d.From == _client) onWire++;
+            return true;
+        };
+        _client.Tuns[0].SystemSends(packet, header);
+        _network.Pump();
+        Assert.Equal(payload, Assert.Single(Written(_exit)).Bytes[^payload.Length..]);
+
+        // A part of 1160 bytes fills a packet; the rest of each packet shares one with the first part of none, so there are two for each.
+        Assert.InRange(onWire, 21, 40);
+        _exit.Tuns[0].SystemSends(SimTunnel.Udp(Far(version), version == 4 ? Leased.IPv4 : Leased.IPv6, version, Random(1250)));
+        _network.Pump();
+        Assert.Single(Written(_client));
+        Assert.Equal(0, _network.Nodes.Sum(n => n.AllDrops));
+    }
+
+    [Fact]
+    public void A_part_whose_other_part_was_lost_is_dropped_and_counted_in_time()
+    {
+        Begin(size: SizeClass.Reduced);
+        int seen = 0;
+        _network.OnWire = d => d.From != _client || ++seen != 1;
+        _client.Tuns[0].SystemSends(SimTunnel.Udp(Own(4), Far(4), 4, Random(1250)));
+        _network.Pump();
+        Assert.Empty(Written(_exit));
+        _network.Run(TimeSpan.FromSeconds(0.3), TimeSpan.FromMilliseconds(50));
+        _client.Tuns[0].SystemSends(SimTunnel.Udp(Own(4), Far(4), 4, Random(1250)));
+        _network.Pump();
+        Assert.Single(Written(_exit));
+        Assert.Equal(1, _exit.Dropped(DropReason.FragmentTimeout));
+    }
+
     // ---- shards ----
 
     [Fact]
@@ -398,20 +444,20 @@ public sealed class TunnelLaneTests : IDisposable
 
     private static UInt128 Far(int version) => version == 4 ? SimTunnel.Target.IPv4 : SimTunnel.Target.IPv6;
 
-    private TestPath Begin(Func<IPacketPolicy>? policy = null, int shards = 1, int pathShard = 0, int hops = 4)
+    private TestPath Begin(Func<IPacketPolicy>? policy = null, int shards = 1, int pathShard = 0, int hops = 4, SizeClass size = SizeClass.Full)
     {
         _client = _network.AddNode(shards, tunnel: SimTunnel.Client());
         for (int i = 1; i < hops; i++) _network.AddNode();
         _exit = _network.AddNode(shards, tunnel: SimTunnel.Exit(policy: policy));
         int[] where = new int[hops + 1];
         where[0] = where[^1] = pathShard;
-        TestPath path = _network.LayPath([.. _network.Nodes], shards: where);
+        TestPath path = _network.LayPath([.. _network.Nodes], size, where);
         foreach (ShardNode end in (ReadOnlySpan<ShardNode>)[_client, _exit])
         {
             PathNumber number = path.Numbers[end == _client ? 0 : ^1];
             foreach (ShardCore shard in end.Shards) shard.Post(new OpenTunnelPeer(0, Leased));
             end.Shards[pathShard].Post(new BindTunnelPath(0, number));
-            foreach (ShardCore shard in end.Shards) shard.Post(new RouteTunnelPeer(0, new PathRef(pathShard, number)));
+            foreach (ShardCore shard in end.Shards) shard.Post(new RouteTunnelPeer(0, new PathRef(pathShard, number), size));
         }
 
         _network.HandleCommands();

@@ -1,3 +1,5 @@
+using Oxen.Router.Core.Onion;
+using Oxen.Router.Core.Packets;
 using Oxen.Router.Core.Sessions;
 
 namespace Oxen.Router.Tests.Core.Sessions;
@@ -15,6 +17,24 @@ public sealed class ClientSessionsTests : IDisposable
         Assert.Equal(2, Group.Paths.Count(p => p.Attached));
         Assert.Equal(1, _rig.Exit.Count);
         Assert.Equal(1, _rig.Exit.ConnectionCount);
+    }
+
+    [Fact]
+    public void In_the_reduced_class_long_records_are_split_and_no_packet_is_longer_than_it_holds()
+    {
+        _rig.Class = SizeClass.Reduced;
+        Begin();
+        for (int i = 0; i < 20; i++) Assert.True(_rig.Client.SendUdp(0, new byte[1337], _rig.Now));
+        Assert.True(_rig.Run(() => _rig.Told.Count(t => t == "udp 1337") == 20, 100));
+        Assert.InRange(_rig.LongestContent, 1100, 1167);
+
+        // The middle one of three packets for two records is lost: each loses one part.
+        int lost = 0;
+        _rig.Lose = tag => tag.Length > 1000 && lost++ == 1;
+        for (int i = 0; i < 2; i++) _rig.Client.SendUdp(0, new byte[1338], _rig.Now);
+        _rig.Run(() => false, 400);
+        Assert.DoesNotContain("udp 1338", _rig.Told);
+        Assert.Equal(2, _rig.Drops[DropReason.FragmentTimeout]);
     }
 
     [Fact]

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using Oxen.Router.Core;
 using Oxen.Router.Core.Directory;
+using Oxen.Router.Core.Onion;
 using Oxen.Router.Core.Packets;
 using Oxen.Router.Core.Paths;
 using Oxen.Router.Core.Quic;
@@ -63,6 +64,15 @@ internal sealed class SessionRig : IClientSessionEvents, IExitSessionEvents, IDi
     public List<ShardCommand> AtClient { get; } = [];
 
     public DropCounters Drops { get; } = new();
+
+    /// <summary>Of the paths that are added from now on.</summary>
+    public SizeClass Class { get; set; } = SizeClass.Full;
+
+    /// <summary>Bytes of the longest content that went up or down.</summary>
+    public int LongestContent { get; private set; }
+
+    /// <summary>Takes a packet away when it says so.</summary>
+    public Func<PacketTag, bool> Lose { get; set; } = _ => false;
 
     public Instant Now { get; set; } = Instant.FromMilliseconds(1000);
 
@@ -174,7 +184,7 @@ internal sealed class SessionRig : IClientSessionEvents, IExitSessionEvents, IDi
 
     private PathReady Ready(int path, PathEnd end) => new()
     {
-        Path = Ref(path), End = end, SessionSecret = Secret(path), Transcript = Transcript(path), Expires = Now + TimeSpan.FromMinutes(20),
+        Path = Ref(path), End = end, Class = Class, SessionSecret = Secret(path), Transcript = Transcript(path), Expires = Now + TimeSpan.FromMinutes(20),
         BuildTime = TimeSpan.FromMilliseconds(20), Hops = [default, _identity.Id],
     };
 
@@ -182,7 +192,8 @@ internal sealed class SessionRig : IClientSessionEvents, IExitSessionEvents, IDi
     {
         while (_upRing.TryTake(out PacketTag tag, out int offset))
         {
-            if (Dead.Contains(tag.Subject)) continue;
+            LongestContent = Math.Max(LongestContent, tag.Length);
+            if (Dead.Contains(tag.Subject) || Lose(tag)) continue;
             byte[] content = new byte[RecordLayout.ContentBytes];
             _up.Slice(offset + PacketRing.Headroom, tag.Length).CopyTo(content);
             if (tag.Command == OnionCommand.Probe)
@@ -204,6 +215,7 @@ internal sealed class SessionRig : IClientSessionEvents, IExitSessionEvents, IDi
     {
         while (_downRing.TryTake(out PacketTag tag, out int offset))
         {
+            LongestContent = Math.Max(LongestContent, tag.Length);
             byte[] content = new byte[RecordLayout.ContentBytes];
             _down.Slice(offset + PacketRing.Headroom, tag.Length).CopyTo(content);
             var reader = new RecordReader(content);

@@ -22,8 +22,17 @@ public sealed class PacketWorkTests
             ushort naive = Naive(part);
             Assert.Equal(naive, InternetChecksum.Fold(InternetChecksum.Sum(part)));
             Assert.Equal(naive, InternetChecksum.Fold(InternetChecksum.SumScalar(part)));
-            Assert.Equal(naive, InternetChecksum.Fold(InternetChecksum.CopyAndSum(part, copy)));
-            Assert.True(part.SequenceEqual(copy.AsSpan(0, length)));
+            Assert.Equal(naive, InternetChecksum.Fold(InternetChecksum.Sum256(part)));
+            Assert.Equal(naive, InternetChecksum.Fold(InternetChecksum.Sum512(part)));
+            for (int kernel = 0; kernel < 3; kernel++)
+            {
+                copy.AsSpan().Fill(0xA5);
+                uint sum = kernel switch { 0 => InternetChecksum.CopyAndSum(part, copy), 1 => InternetChecksum.CopyAndSum256(part, copy), _ => InternetChecksum.CopyAndSum512(part, copy) };
+                Assert.Equal(naive, InternetChecksum.Fold(sum));
+                Assert.True(part.SequenceEqual(copy.AsSpan(0, length)));
+                Assert.True(copy.AsSpan(length).IndexOfAnyExcept((byte)0xA5) < 0, "wrote behind the end");
+            }
+
             int cut = length / 3;
             uint rest = InternetChecksum.Sum(part[cut..]);
             Assert.Equal(naive, InternetChecksum.Fold(InternetChecksum.Sum(part[..cut]) + (cut % 2 == 0 ? rest : InternetChecksum.AtOddOffset(rest))));
@@ -36,6 +45,9 @@ public sealed class PacketWorkTests
         byte[] ones = new byte[65534];
         ones.AsSpan().Fill(0xFF);
         Assert.Equal(0xFFFF, InternetChecksum.Fold(InternetChecksum.Sum(ones)));
+        Assert.Equal(0xFFFF, InternetChecksum.Fold(InternetChecksum.Sum256(ones)));
+        Assert.Equal(0xFFFF, InternetChecksum.Fold(InternetChecksum.Sum512(ones)));
+        Assert.Equal(0xFFFF, InternetChecksum.Fold(InternetChecksum.SumScalar(ones)));
     }
 
     [Theory, InlineData(4), InlineData(6)]

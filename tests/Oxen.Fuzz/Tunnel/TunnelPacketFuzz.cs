@@ -2,7 +2,7 @@ using Oxen.Router.Core.Packets;
 using Oxen.Router.Core.Tunnel;
 using Oxen.Testing;
 
-namespace Oxen.Fuzz;
+namespace Oxen.Fuzz.Tunnel;
 
 /// <summary>Packet work of the tunnel on any bytes: never an exception, and every offset stays inside.</summary>
 public sealed class TunnelPacketFuzz
