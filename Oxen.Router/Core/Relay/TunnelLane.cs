@@ -23,8 +23,8 @@ internal sealed class TunnelLane : ITunnelPort
 {
     private const int RecordHeader = RecordLayout.HeaderBytes;
 
-    // Parts of packets of the reduced class that wait for their other part.
-    private const int FragmentSlots = 128;
+    // Packets of the reduced class in two parts: more than one turn can complete, for those lie here until it is over.
+    private const int FragmentSlots = 1024;
 
     // As PathOutlet has it: "the last hop", whatever the path's length.
     private const byte LastHop = 255;

@@ -22,7 +22,7 @@ internal sealed class RecordAssembler
     public static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(200);
 
     /// <summary>Parts that one path may have waiting.</summary>
-    public const int MostPerPath = 8;
+    public const int MostPerPath = 32;
 
     /// <summary>Slab bytes for each slot: the longest record, to the next cache line.</summary>
     public const int SlotBytes = (RecordLayout.MaxBytes + 63) & ~63;

@@ -11,7 +11,7 @@ namespace Oxen.Router.Tests.Core.Sessions;
 /// <summary>Records that no packet of the reduced class holds: in two parts there, whole again here, or dropped and counted.</summary>
 public sealed class FragmentTests : IDisposable
 {
-    private const int Slots = 16;
+    private const int Slots = 48;
     private const int ContentBytes = 1167;
     private readonly PinnedBlock _slab = new((Slots * RecordAssembler.SlotBytes) + 64);
     private readonly PinnedBlock _ringSlab = new(64 * PacketRing.SlotBytes);
@@ -220,11 +220,11 @@ public sealed class FragmentTests : IDisposable
     }
 
     [Fact]
-    public void One_path_has_eight_slots_and_its_oldest_part_makes_room()
+    public void One_path_has_so_many_slots_and_its_oldest_part_makes_room()
     {
         Add(2, 1, 0, [1]);
-        for (ushort id = 0; id < 9; id++) Add(1, id, 0, [1]);
-        Assert.Equal((9, 1), (_assembler.Waiting, _drops[DropReason.FragmentTableFull]));
+        for (ushort id = 0; id < RecordAssembler.MostPerPath + 1; id++) Add(1, id, 0, [1]);
+        Assert.Equal((RecordAssembler.MostPerPath + 1, 1), (_assembler.Waiting, _drops[DropReason.FragmentTableFull]));
         Assert.True(Add(2, 1, 1, [2])); // the other path kept its own
         Assert.True(Add(1, 1, 1, [2]));
         Assert.False(Add(1, 0, 1, [2])); // the oldest is gone
