@@ -109,7 +109,7 @@ internal sealed class TunNetwork : IAsyncDisposable
         using RouterIdentity identity = RouterIdentity.Create(entropy);
         using var onion = new OnionKeyPair(seed);
         Files.AddKeys(machine.Name, identity, seed);
-        string operatorLabel = $"operator of {machine.Name}";
+        string operatorLabel = $"operator-{machine.Name}";
         (string config, string status) = Files.AddConfig(machine.Name, $"""
             [router]
             roles = [{(exitText.Length == 0 ? "\"relay\"" : "\"relay\", \"exit\"")}]
