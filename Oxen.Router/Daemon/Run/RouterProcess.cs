@@ -137,9 +137,14 @@ internal sealed class RouterProcess : IAsyncDisposable
         _client?.Start(directory);
         if (_client?.Client is { } client)
         {
-            _doors = await ProxyDoors.OpenAsync(client, _config.Client.Socks, _config.Client.Http, _config.Client.Users, _doorDrops, cancel).ConfigureAwait(false);
-            if (_doors.Socks is { } socks) RouterLog.DoorOpen(_log, "SOCKS5", socks.ToString());
-            if (_doors.Http is { } http) RouterLog.DoorOpen(_log, "HTTP", http.ToString());
+            // Without one of them, Kestrel would open a port of its own choice.
+            if (_config.Client.Socks is not null || _config.Client.Http is not null)
+            {
+                _doors = await ProxyDoors.OpenAsync(client, _config.Client.Socks, _config.Client.Http, _config.Client.Users, _doorDrops, cancel).ConfigureAwait(false);
+                if (_doors.Socks is { } socks) RouterLog.DoorOpen(_log, "SOCKS5", socks.ToString());
+                if (_doors.Http is { } http) RouterLog.DoorOpen(_log, "HTTP", http.ToString());
+            }
+
             _watch = Task.Run(() => WatchPathsAsync(client), CancellationToken.None);
         }
 
