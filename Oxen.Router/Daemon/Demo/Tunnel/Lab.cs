@@ -45,6 +45,7 @@ internal sealed class Lab : IDisposable
             foreach (string space in spaces) LinuxNamespace.Run(space, () => Settle(forwards: space == plan.Net));
             IpProgram.Batch(plan.Net, [.. Up("lo"), .. plan.Machines.SelectMany(Cable)]);
             foreach (LabMachine machine in plan.Machines) IpProgram.Batch(machine.Space, [.. Up("lo"), .. Card(machine)]);
+            Forbid(plan);
             return new Lab(plan, claim);
         }
         catch
@@ -119,6 +120,13 @@ internal sealed class Lab : IDisposable
         yield return "link set eth0 up";
         yield return $"route add default via {machine.Gateway}";
         if (HasIPv6) yield return $"route add default via {machine.GatewayIPv6}";
+    }
+
+    // There is no way from the client to the target but the tunnel: what arrives came out of an exit.
+    private static void Forbid(LabPlan plan)
+    {
+        IpProgram.Run("-4", "-n", plan.Net, "rule", "add", "priority", "100", "iif", plan.Client.Name, "to", $"{plan.Target.Address}/32", "prohibit");
+        if (HasIPv6) IpProgram.Run("-6", "-n", plan.Net, "rule", "add", "priority", "100", "iif", plan.Client.Name, "to", $"{plan.Target.AddressIPv6}/128", "prohibit");
     }
 
     // ---- the end ----

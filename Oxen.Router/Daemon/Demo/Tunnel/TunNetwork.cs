@@ -130,7 +130,7 @@ internal sealed class TunNetwork : IAsyncDisposable
             """);
         long unix = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
         Names.Add(identity.Id.ToString(), machine.Name);
-        _contacts.Add(RouterContact.Create(identity, onion, exitText.Length == 0 ? RouterCapabilities.Relay : RouterCapabilities.Exit, [UdpAddress.From(listen)], "demo", operatorLabel, unix - Hour, unix + 30 * Day));
+        _contacts.Add(RouterContact.Create(identity, onion, exitText.Length == 0 ? RouterCapabilities.Relay : RouterCapabilities.Exit | RouterCapabilities.Tunnel, [UdpAddress.From(listen)], "demo", operatorLabel, unix - Hour, unix + 30 * Day));
         return () => _routers.Add(Note(new ProcessRouter(machine.Name, config, status, machine.Space)));
     }
 
