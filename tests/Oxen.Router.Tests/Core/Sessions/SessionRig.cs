@@ -129,6 +129,8 @@ internal sealed class SessionRig : IClientSessionEvents, IExitSessionEvents, IDi
 
     void IClientSessionEvents.OnGroupReady(ClientGroup group, Instant now) => Told.Add("ready");
 
+    void IClientSessionEvents.OnTunnelReady(ClientGroup group, Instant now) => Told.Add($"tunnel {group.Leased}");
+
     void IClientSessionEvents.OnGroupLost(ClientGroup group, string reason, Instant now) => Told.Add($"lost: {reason}");
 
     void IClientSessionEvents.OnPathFailed(PathRef path, string reason, int suspect, Instant now) => Told.Add($"failed {path.Number.Row}: {reason}");
