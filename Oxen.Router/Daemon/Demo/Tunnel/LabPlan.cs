@@ -11,7 +11,8 @@ namespace Oxen.Router.Daemon.Demo.Tunnel;
 //   PREFIX-exit-1    10.19.0.2  fd00:19::2    --veth--+
 //   PREFIX-target    10.200.0.2 fd00:200::2   --veth--+
 //
-// The middle lets nothing through from client to target: the tunnel is the only way. Every machine has a /16 (IPv4) and a /32 (IPv6) of its own, so the diversity rules stay on.
+// The middle lets nothing through from client to target: the tunnel is the only way. Every machine has a /16 (IPv4) and a /32
+// (IPv6) of its own, so the diversity rules stay on.
 
 /// <summary>A machine of the laboratory: a network namespace and its cable to the others.</summary>
 internal sealed record LabMachine(string Space, string Name, int Number)

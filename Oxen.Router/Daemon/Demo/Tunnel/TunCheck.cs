@@ -118,7 +118,7 @@ internal sealed class TunCheck(DemoOptions options, Lab lab, TunNetwork network,
         }
         else
         {
-            foreach (PathStatus path in (view?.Paths ?? []).Where(p => p.Active)) screen.Output.WriteLine($"path: {string.Join(" -> ", TunView.Hops(network, path))}");
+            foreach (PathStatus path in (view?.Paths ?? []).Where(p => p.Tunnel && p.Active)) screen.Output.WriteLine($"path: {string.Join(" -> ", TunView.Hops(network, path))}");
             screen.Table(["check", "result", "seen"], _steps.Select(s => (IReadOnlyList<string>)[s.Name, s.Ok ? "ok" : "FAILED", s.Words]));
             screen.Output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"first byte after {firstByteMilliseconds:F0} ms; path build {(builds.Length == 0 ? 0 : builds.Min()):F1} ms; {perPacket:F4} bytes allocated per packet on the relays' driver threads"));
             screen.Output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"tunnel: {oneDown:F0} Mbit/s down, {oneUp:F0} up ({meter.Words}, one TCP stream); round trip {rtt ?? 0:F1} ms; repair {repair.Milliseconds ?? 0:F0} ms"));
@@ -252,11 +252,11 @@ internal sealed class TunCheck(DemoOptions options, Lab lab, TunNetwork network,
         for (var watch = Stopwatch.StartNew(); watch.Elapsed < SparePatience; await Task.Delay(100, cancel).ConfigureAwait(false))
         {
             view = await network.AskClientAsync(cancel).ConfigureAwait(false);
-            if (view is { Paths.Count: > 1 } && view.Paths.Any(p => p.Active)) break;
+            if (view?.Paths.Where(p => p.Tunnel).ToArray() is { Length: > 1 } paths && paths.Any(p => p.Active)) break;
         }
 
-        PathStatus? path = view?.Paths.FirstOrDefault(p => p.Active);
-        if (path is null || view!.Paths.Count < 2)
+        PathStatus? path = view?.Paths.FirstOrDefault(p => p.Tunnel && p.Active);
+        if (path is null || view!.Paths.Count(p => p.Tunnel) < 2)
         {
             Add("a relay is killed", false, "no spare path was ready");
             return (false, null);

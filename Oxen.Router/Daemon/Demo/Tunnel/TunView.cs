@@ -57,7 +57,7 @@ internal sealed class TunView(TunNetwork network, TunLog log)
         var table = new Table().Border(TableBorder.Rounded).AddColumn("path").AddColumn("hops, with round trip").AddColumn("packets up").AddColumn("packets down").AddColumn("lasts");
         foreach (PathStatus path in now.Client?.Paths ?? [])
         {
-            table.AddRow(path.Active ? "[green]in use[/]" : "[grey]spare[/]", Markup.Escape(string.Join(" → ", Hops(network, path))), $"{path.PacketsUp:N0}", $"{path.PacketsDown:N0}", $"{TimeSpan.FromSeconds(path.SecondsLeft):mm\\:ss}");
+            table.AddRow((path.Tunnel ? "tunnel " : "proxies ") + (path.Active ? "[green]in use[/]" : "[grey]spare[/]"), Markup.Escape(string.Join(" → ", Hops(network, path))), $"{path.PacketsUp:N0}", $"{path.PacketsDown:N0}", $"{TimeSpan.FromSeconds(path.SecondsLeft):mm\\:ss}");
         }
 
         return new Rows(
@@ -70,7 +70,7 @@ internal sealed class TunView(TunNetwork network, TunLog log)
     private void Print(Screen screen, DemoOptions options, Moment now)
     {
         if (options.Json) return;
-        foreach (PathStatus path in (now.Client?.Paths ?? []).Where(p => p.Active))
+        foreach (PathStatus path in (now.Client?.Paths ?? []).Where(p => p.Tunnel && p.Active))
             screen.Output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"path {string.Join(" ", Hops(network, path))}  down {now.Down:F1} Mbit/s up {now.Up:F1} Mbit/s  drops {InWords(now.Drops)}"));
         screen.Output.Flush();
     }
