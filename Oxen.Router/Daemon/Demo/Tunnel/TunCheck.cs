@@ -235,10 +235,10 @@ internal sealed class TunCheck(DemoOptions options, Lab lab, TunNetwork network,
         return rate.MbitPerSecond;
     }
 
-    // A quarter of what TCP found: nobody slows these senders down.
+    // An eighth of what TCP found: nobody slows these senders down.
     private async Task<double> UdpAsync(TunMeter meter, double tcpRate, bool down, CancellationToken cancel)
     {
-        double offered = Math.Clamp(tcpRate / 4, 1, 100);
+        double offered = Math.Clamp(tcpRate / 8, 1, 100);
         TunRate rate = await meter.UdpAsync(offered, down, cancel).ConfigureAwait(false);
         bool ok = rate.Error is null && rate.MbitPerSecond > 0 && rate.LostPercent <= MostLostPercent;
         Add($"UDP {(down ? "down" : "up")}", ok, rate.Error ?? string.Create(CultureInfo.InvariantCulture, $"{rate.MbitPerSecond:F0} of {offered:F0} Mbit/s, {rate.LostPercent:F1} % lost ({meter.Words})"));

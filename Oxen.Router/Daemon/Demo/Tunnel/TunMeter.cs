@@ -141,19 +141,28 @@ internal sealed class TunMeter(LabPlan plan, DemoTargets targets)
                     if (await socket.ReceiveAsync(buffer, over.Token).ConfigureAwait(false) == DatagramBytes) back++;
                 }
             }
-            catch (OperationCanceledException)
+            catch (Exception e) when (e is OperationCanceledException or SocketException)
             {
-                // The end.
+                // The end, or the sender hears of it as well.
             }
         }, CancellationToken.None);
         byte[] datagram = new byte[DatagramBytes];
         int sent = 0;
         var watch = Stopwatch.StartNew();
-        while (watch.Elapsed < Duration)
+        try
         {
-            double due = watch.Elapsed.TotalSeconds * mbitPerSecond * 1e6 / 8 / DatagramBytes;
-            for (; sent < due; sent++) await socket.SendAsync(datagram, cancel).ConfigureAwait(false);
-            await Task.Delay(1, cancel).ConfigureAwait(false);
+            while (watch.Elapsed < Duration)
+            {
+                double due = watch.Elapsed.TotalSeconds * mbitPerSecond * 1e6 / 8 / DatagramBytes;
+                for (; sent < due; sent++) await socket.SendAsync(datagram, cancel).ConfigureAwait(false);
+                await Task.Delay(1, cancel).ConfigureAwait(false);
+            }
+        }
+        catch (SocketException e)
+        {
+            await over.CancelAsync().ConfigureAwait(false);
+            await reading.ConfigureAwait(false);
+            return new TunRate(0, 100, e.Message);
         }
 
         double seconds = watch.Elapsed.TotalSeconds;
