@@ -359,10 +359,9 @@ public sealed class TunnelLaneTests : IDisposable
     private void Carry(ShardNode from, ShardNode to, byte[] packet, in VirtioHeader header)
     {
         TunnelLane lane = from.Core.Tunnel!;
-        int offset = lane.TunReads.Offset + TunReadBatch.Headroom;
-        packet.CopyTo(lane.TunReads.Slab.Slice(offset, packet.Length));
-        lane.TunReads.Items[0] = new TunRead { Offset = offset, Length = packet.Length, Header = header };
-        lane.TunReads.Count = 1;
+        if (!lane.TunReads.TryReserve(out int place)) throw new InvalidOperationException("no room");
+        packet.CopyTo(lane.TunReads.Slab.Slice(place, packet.Length));
+        lane.TunReads.Add(packet.Length, header);
         lane.HandleTunnel(_network.Now);
         from.Core.HandleOriginations(_network.Now);
         ShardWire.Carry(from.Core, from.Address, to.Core, to.Address);
@@ -407,10 +406,9 @@ public sealed class TunnelLaneTests : IDisposable
     private void Inject(ShardNode at, byte[] packet)
     {
         TunnelLane lane = at.Core.Tunnel!;
-        int offset = lane.TunReads.Offset + TunReadBatch.Headroom;
-        packet.CopyTo(lane.TunReads.Slab.Slice(offset, packet.Length));
-        lane.TunReads.Items[0] = new TunRead { Offset = offset, Length = packet.Length };
-        lane.TunReads.Count = 1;
+        Assert.True(lane.TunReads.TryReserve(out int place));
+        packet.CopyTo(lane.TunReads.Slab.Slice(place, packet.Length));
+        lane.TunReads.Add(packet.Length, default);
         _network.Pump();
     }
 
