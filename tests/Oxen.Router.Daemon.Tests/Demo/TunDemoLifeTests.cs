@@ -140,8 +140,12 @@ public sealed class TunDemoLifeTests(ITestOutputHelper output)
             }
 
             NetworkLab.Shell(demo.Internet, $"nft 'table ip bad {{ chain in {{ type nat hook prerouting priority dstnat; {rules}}}; }}'");
+
+            // The first page may take new links and a new path.
+            (int code, byte[] body, string errors) = await TunDemoProcess.ExecAsync(demo.Client, "curl", "--silent", "--show-error", "--max-time", "60", "--retry", "60", "--retry-all-errors", "--retry-delay", "1", "--output", "/dev/null", demo.Web);
+            Assert.True(code == 0, errors);
             var watch = Stopwatch.StartNew();
-            (int code, byte[] body, string errors) = await TunDemoProcess.ExecAsync(demo.Client, "curl", "--silent", "--show-error", "--max-time", "90", $"{demo.Web}bytes/{Size}");
+            (code, body, errors) = await TunDemoProcess.ExecAsync(demo.Client, "curl", "--silent", "--show-error", "--max-time", "90", $"{demo.Web}bytes/{Size}");
             Assert.True(code == 0, errors);
             Assert.Equal(await DemoTargets.DigestAsync(Size), SHA256.HashData(body));
             long lost = network.Sum(n => n[FateCause.Lost]), late = network.Sum(n => n[FateCause.Reordered]), delivered = network.Sum(n => n.Delivered);
