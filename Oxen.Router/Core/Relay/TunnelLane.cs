@@ -284,8 +284,9 @@ internal sealed class TunnelLane : ITunnelPort
         bool partial = (read.Header.Flags & VirtioHeader.NeedsChecksum) != 0;
         DropReason reason = IpClassifier.Read(packet, out IpPacket ip);
         if (reason == DropReason.None) reason = FindPeer(ip, out _peer);
-        if (reason == DropReason.None && _peers[_peer].Shard < 0)
+        if (reason == DropReason.None && (_peers[_peer].Shard < 0 || LeasedTo(_peer, ip.Version) == 0))
         {
+            // No path; or an exit without addresses of this family.
             if (_options.IsClient) AnswerSystem(packet, ip, IcmpError.NoRoute, now);
             reason = DropReason.NoPath;
         }
@@ -298,8 +299,7 @@ internal sealed class TunnelLane : ITunnelPort
 
         if (_options.IsClient)
         {
-            ref readonly InnerAddresses leased = ref _peers[_peer].Leased;
-            AddressTranslation.RewriteSource(packet, ref ip, ip.Version == 4 ? leased.IPv4 : leased.IPv6, partial);
+            AddressTranslation.RewriteSource(packet, ref ip, LeasedTo(_peer, ip.Version), partial);
         }
 
         MssClamp.Apply(packet, ip, partial);
@@ -375,6 +375,8 @@ internal sealed class TunnelLane : ITunnelPort
         return _peers[peer].Open ? DropReason.None : DropReason.TunnelAddress;
     }
 
+    private UInt128 LeasedTo(int peer, int version) => version == 4 ? _peers[peer].Leased.IPv4 : _peers[peer].Leased.IPv6;
+
     private DropReason Leave(int peer, int offset, int length, Instant now)
     {
         Span<byte> packet = _slab.Slice(offset, length);
@@ -383,7 +385,7 @@ internal sealed class TunnelLane : ITunnelPort
         if (ip.Length != length) return DropReason.BadRecord;
         ref Peer owner = ref _peers[peer];
         if (!owner.Open) return DropReason.NoTunnel;
-        UInt128 leased = ip.Version == 4 ? owner.Leased.IPv4 : owner.Leased.IPv6;
+        UInt128 leased = LeasedTo(peer, ip.Version);
         if (_options.IsClient)
         {
             UInt128 own = ip.Version == 4 ? _options.Own.IPv4 : _options.Own.IPv6;

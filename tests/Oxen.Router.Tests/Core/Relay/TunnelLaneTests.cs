@@ -273,6 +273,28 @@ public sealed class TunnelLaneTests : IDisposable
     }
 
     [Fact]
+    public void A_family_that_the_exit_does_not_lease_is_answered_with_no_route_and_never_leaves()
+    {
+        Begin();
+        foreach (ShardNode end in (ReadOnlySpan<ShardNode>)[_client, _exit]) end.Core.Post(new OpenTunnelPeer(0, Leased with { IPv6 = 0 }));
+        TestPath path = _network.LayPath([_client, .. _network.Nodes.Skip(1).Take(3), _exit]);
+        _exit.Core.Post(new BindTunnelPath(0, path.Numbers[^1]));
+        _client.Core.Post(new RouteTunnelPeer(0, new PathRef(0, path.Numbers[0])));
+        _network.HandleCommands();
+        int onWire = 0;
+        _network.OnWire = _ => ++onWire > 0;
+        _client.Tuns[0].SystemSends(SimTunnel.Udp(Own(6), Far(6), 6, "x"u8));
+        _network.Pump();
+        Assert.Equal(0, onWire);
+        AssertWhole(Assert.Single(Written(_client)).Bytes, out IpPacket ip);
+        Assert.Equal((1, 0), (ip.IcmpType, ip.IcmpCode));
+        Assert.Equal(1, _client.Dropped(DropReason.NoPath));
+        _client.Tuns[0].SystemSends(SimTunnel.Udp(Own(4), Far(4), 4, "x"u8));
+        _network.Pump();
+        Assert.Single(Written(_exit));
+    }
+
+    [Fact]
     public void An_exit_drops_what_comes_for_a_lease_without_a_path()
     {
         Begin();
