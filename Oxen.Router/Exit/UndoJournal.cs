@@ -47,7 +47,7 @@ internal sealed class UndoJournal : IDisposable
     public static UndoJournal? Open(IReadOnlyList<string> directories, bool mustExist = false)
     {
         (string inode, string cookie) = Namespace();
-        string name = $"exit-{inode}.undo";
+        string name = FileOf(inode);
         string? there = directories.FirstOrDefault(d => File.Exists(Path.Combine(d, name)));
         if (there is null && mustExist) return null;
         Exception? trouble = null;
@@ -145,13 +145,24 @@ internal sealed class UndoJournal : IDisposable
         }
     }
 
-    private static string Boot() => File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim();
+    /// <summary>The journal of a namespace that is gone: with it went all that it speaks of.</summary>
+    /// <param name="inode">As digits.</param>
+    public static void Forget(string inode, IReadOnlyList<string> directories)
+    {
+        foreach (string directory in directories.Where(Directory.Exists)) File.Delete(Path.Combine(directory, FileOf(inode)));
+    }
+
+    public static string Boot() => File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim();
+
+    /// <summary>Of the calling thread's namespace.</summary>
+    public static string Inode() => string.Concat((new FileInfo("/proc/thread-self/ns/net").LinkTarget ?? "net:[0]").Where(char.IsAsciiDigit));
+
+    private static string FileOf(string inode) => $"exit-{inode}.undo";
 
     // SO_NETNS_COOKIE (Linux 5.14): a number that no namespace after this one gets.
     private static (string Inode, string Cookie) Namespace()
     {
-        string link = new FileInfo("/proc/thread-self/ns/net").LinkTarget ?? "net:[0]";
-        string inode = string.Concat(link.Where(char.IsAsciiDigit));
+        string inode = Inode();
         Span<byte> cookie = stackalloc byte[8];
         try
         {
@@ -173,8 +184,9 @@ internal sealed class UndoJournal : IDisposable
 
         public bool IsAlive => StartOf(Process) == Start;
 
-        // Field 22 of /proc/<id>/stat (proc(5)), counted behind the name, which may hold anything. A zombie has let go of all.
-        private static long? StartOf(int process)
+        /// <summary>When a process started, in ticks; null if it is gone. A zombie has let go of all.</summary>
+        // Field 22 of /proc/<id>/stat (proc(5)), counted behind the name, which may hold anything.
+        public static long? StartOf(int process)
         {
             try
             {

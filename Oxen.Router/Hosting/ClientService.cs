@@ -18,7 +18,7 @@ internal sealed class ClientService : IOnionStreams, IOnionDatagrams
     private const int SharedGroup = 0;
 
     // Of its own: an exit that sees both a program's proxied streams and the tunnel is not told that they are one person's.
-    private const int TunnelGroup = 1;
+    public const int TunnelGroup = 1;
     private const int MaxGroups = 32;
     private static readonly TimeSpan GroupIdle = TimeSpan.FromMinutes(5);
     private static readonly TimeSpan OpenPatience = TimeSpan.FromSeconds(15);

@@ -38,6 +38,21 @@ public sealed class TunnelSurvivalTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public void Path_and_spare_that_die_together_cost_time_but_not_the_lease()
+    {
+        // Far apart: a new path over new links takes more than a second.
+        using SimWorld world = Begin(710, out SimRouter client, TimeSpan.FromMilliseconds(80));
+        var leased = client.Group(1)!.Leased;
+        RouterId exit = client.Group(1)!.Exit;
+        foreach (RouterId hop in client.Group(1)!.Paths.Select(p => p.Hops[1]).Distinct().ToArray()) world.ById(hop).Kill();
+        world.Until(() => client.Group(1)!.Active is null, 20, "no path at all");
+        Instant since = world.Now;
+        world.Until(() => client.Group(1)!.Active is { Attached: true }, 30, "another path");
+        output.WriteLine($"{(world.Now - since).TotalMilliseconds:F0} ms without a path");
+        world.Check(client.Group(1)!.Exit == exit && client.Group(1)!.Leased == leased, "the lease stays: connections live on");
+    }
+
+    [Fact]
     public void A_dead_exit_is_replaced_and_the_interface_keeps_its_own_addresses()
     {
         using SimWorld world = Begin(720, out SimRouter client);
@@ -93,9 +108,9 @@ public sealed class TunnelSurvivalTests(ITestOutputHelper output)
         Assert.Equal(Trace(), Trace());
     }
 
-    private static SimWorld Begin(ulong seed, out SimRouter client)
+    private static SimWorld Begin(ulong seed, out SimRouter client, TimeSpan? delay = null)
     {
-        var world = new SimWorld(seed, relays: 10, exits: 2, link: new SimLink { Delay = TimeSpan.FromMilliseconds(5) }, tunnels: true);
+        var world = new SimWorld(seed, relays: 10, exits: 2, link: new SimLink { Delay = delay ?? TimeSpan.FromMilliseconds(5) }, tunnels: true);
         SimRouter made = world.AddClient(adjust: o => o with { Tunnel = SimTunnel.Client() });
         client = made;
         client.WantTunnel();

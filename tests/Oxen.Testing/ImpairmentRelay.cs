@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Oxen.Router.Core;
+using Oxen.Router.Native.Linux;
 using Oxen.Router.Udp;
 
 namespace Oxen.Testing;
@@ -16,6 +17,7 @@ internal sealed class ImpairmentRelay : IDisposable
     private readonly Socket _bell;
     private readonly EndPoint _bellAddress;
     private readonly IPEndPoint _target;
+    private readonly string? _space;
     private readonly MonotonicClock _clock = new(TimeProvider.System);
     private readonly Dictionary<IPEndPoint, Mapping> _byClient = [];
     private readonly Dictionary<Socket, Mapping> _bySocket = [];
@@ -31,14 +33,17 @@ internal sealed class ImpairmentRelay : IDisposable
     /// <param name="seed">Decides every fate.</param>
     /// <param name="up">Client to target.</param>
     /// <param name="down">Target to client; the same as up if not given.</param>
-    public ImpairmentRelay(UdpAddress target, ulong seed, Impairment? up = null, Impairment? down = null)
+    /// <param name="space">A network namespace that it stands in; null: this one, on loopback.</param>
+    /// <param name="front">With a namespace: where clients reach it.</param>
+    public ImpairmentRelay(UdpAddress target, ulong seed, Impairment? up = null, Impairment? down = null, string? space = null, IPAddress? front = null)
     {
+        _space = space;
         _target = target.ToIPEndPoint();
         _up = up ?? Impairment.None;
         _down = down ?? _up;
         _upModel = new ImpairmentModel(seed * 2);
         _downModel = new ImpairmentModel(seed * 2 + 1);
-        _front = NewSocket();
+        _front = NewSocket(front);
         _bell = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
         _bell.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         _bellAddress = _bell.LocalEndPoint!;
@@ -182,11 +187,15 @@ internal sealed class ImpairmentRelay : IDisposable
         Interlocked.Increment(ref _rebinds);
     }
 
-    private Socket NewSocket()
+    private Socket NewSocket(IPAddress? at = null)
     {
-        var s = new Socket(_target.AddressFamily, SocketType.Dgram, ProtocolType.Udp) { ReceiveBufferSize = 4 << 20, SendBufferSize = 4 << 20 };
-        s.Bind(new IPEndPoint(_target.AddressFamily == AddressFamily.InterNetwork ? IPAddress.Loopback : IPAddress.IPv6Loopback, 0));
+        bool six = _target.AddressFamily == AddressFamily.InterNetworkV6;
+        Socket s = _space is null ? Make() : LinuxNamespace.Run(_space, Make);
+        (s.ReceiveBufferSize, s.SendBufferSize) = (4 << 20, 4 << 20);
+        s.Bind(new IPEndPoint(at ?? (_space is null ? six ? IPAddress.IPv6Loopback : IPAddress.Loopback : six ? IPAddress.IPv6Any : IPAddress.Any), 0));
         return s;
+
+        Socket Make() => new(_target.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
     }
 
     private static int Read(Socket socket, byte[] buffer, out IPEndPoint? from)

@@ -22,6 +22,10 @@ internal sealed partial class ClientSessions : IDisposable
     private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan OrphanPatience = TimeSpan.FromSeconds(1);
 
+    // A stream is soon opened again elsewhere. Another lease ends every connection of a machine, and TCP waits longer than
+    // path builds over links that first must be made (some round trips around the world).
+    private static readonly TimeSpan TunnelOrphanPatience = TimeSpan.FromSeconds(5);
+
     // Traffic leaves a path so long before its end.
     private static readonly TimeSpan LeaveBefore = TimeSpan.FromSeconds(30);
 
@@ -378,7 +382,7 @@ internal sealed partial class ClientSessions : IDisposable
         if (spare is null)
         {
             Route(group);
-            group.GiveUp = now + OrphanPatience;
+            group.GiveUp = now + (group.WantsTunnel ? TunnelOrphanPatience : OrphanPatience);
             return;
         }
 

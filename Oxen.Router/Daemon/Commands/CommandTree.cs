@@ -4,6 +4,7 @@ using System.Net;
 using System.Reflection;
 using System.Runtime.InteropServices;
 using Oxen.Router.Daemon.Configuration;
+using Oxen.Router.Daemon.Demo.Tunnel;
 using Oxen.Router.Daemon.Keys;
 using Oxen.Router.Daemon.Terminal;
 
@@ -228,9 +229,12 @@ internal sealed class CommandTree(Screen screen, CommandBodies bodies)
         var seed = new Option<ulong?>("--seed") { Description = "Repeat an earlier run: the same keys and the same choice of relays.", HelpName = "N" };
         var endpoints = new Option<string?>("--endpoints") { Description = "Write every address as one JSON object to this file, once all is ready.", HelpName = "FILE" };
         var processes = new Option<bool>("--processes") { Description = "Give each router its own process." };
+        var tun = new Option<bool>("--tun") { Description = "Each router in a network namespace of its own, and a tunnel: any program in the client's namespace goes through it. For root." };
+        var netns = new Option<string>("--netns") { Description = "With --tun: what the namespaces' names begin with.", HelpName = "NAME", DefaultValueFactory = _ => defaults.Netns };
+        netns.Validators.Add(r => { if (r.Tokens.Count == 1 && !LabPlan.IsPrefix(r.Tokens[0].Value)) r.AddError($"--netns expects at most {LabPlan.MostPrefixLength} small letters, digits and hyphens, a letter first, found {r.Tokens[0].Value}"); });
         var check = new Option<bool>("--check") { Description = "Move data, compare, break a relay, print a table; exits 0 if all is well, 1 if not." };
         var json = Json();
-        var command = new Command("demo", "A whole network on this machine, with real traffic through it.") { relays, exits, hops, spares, socks, http, seconds, seed, endpoints, processes, check, json };
+        var command = new Command("demo", "A whole network on this machine, with real traffic through it.") { relays, exits, hops, spares, socks, http, seconds, seed, endpoints, processes, tun, netns, check, json };
         command.SetAction((parsed, cancel) => body(
             Sound(new DemoOptions
             {
@@ -244,6 +248,8 @@ internal sealed class CommandTree(Screen screen, CommandBodies bodies)
                 Seed = parsed.GetValue(seed),
                 EndpointsFile = parsed.GetValue(endpoints),
                 Processes = parsed.GetValue(processes),
+                Tun = parsed.GetValue(tun),
+                Netns = parsed.GetRequiredValue(netns),
                 Check = parsed.GetValue(check),
                 Json = parsed.GetValue(json),
             }),
@@ -256,7 +262,10 @@ internal sealed class CommandTree(Screen screen, CommandBodies bodies)
     private static DemoOptions Sound(DemoOptions options)
     {
         string? wrong = options.Relays < options.Hops - 1 ? $"--hops {options.Hops} needs at least {options.Hops - 1} relays, --relays says {options.Relays}"
-            : options.Socks.Port != 0 && options.Socks.Equals(options.Http) ? "--socks and --http name the same address" : null;
+            : options.Socks.Port != 0 && options.Socks.Equals(options.Http) ? "--socks and --http name the same address"
+            : options.Tun && options.Seed is not null ? "--seed steers one process, and with --tun the client is another"
+            : options.Tun && (options.Socks.Port == 0 || options.Http.Port == 0) ? "--tun gives the client a machine of its own: name the proxies' ports, none is taken there"
+            : null;
         return wrong is null ? options : throw new UserException(ExitCode.Usage, "OXN2001", wrong, "`oxen demo --help` shows what it takes.");
     }
 

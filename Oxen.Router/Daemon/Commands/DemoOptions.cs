@@ -25,6 +25,12 @@ internal sealed record DemoOptions
 
     public bool Processes { get; init; }
 
+    /// <summary>Network namespaces, a TUN client and exits with tunnels; each router its own process.</summary>
+    public bool Tun { get; init; }
+
+    /// <summary>With <see cref="Tun"/>: what the namespaces' names begin with.</summary>
+    public string Netns { get; init; } = Demo.Tunnel.LabPlan.DefaultPrefix;
+
     public bool Check { get; init; }
 
     public bool Json { get; init; }

@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Net;
-using System.Net.Sockets;
 using System.Security.Cryptography;
 using Oxen.Router.Core.Packets;
 using Oxen.Router.Daemon.Commands;
@@ -111,10 +110,10 @@ internal sealed class DemoCheck(DemoOptions options, DemoNetwork network, DemoTa
     private async Task<(bool Ok, double Rate)> DownloadAsync(CancellationToken cancel)
     {
         byte[] expected = await DemoTargets.DigestAsync(TransferBytes).ConfigureAwait(false);
-        (byte[] digest, double seconds, _, string? error) = await FetchAsync(TransferBytes, null, cancel).ConfigureAwait(false);
-        bool ok = error is null && digest.AsSpan().SequenceEqual(expected);
-        double rate = TransferBytes * 8e-6 / seconds;
-        Add("64 MiB down", ok, error ?? (ok ? Mbit(rate) : "the digest differs"));
+        DemoDownload download = await FetchAsync(TransferBytes, null, cancel).ConfigureAwait(false);
+        bool ok = download.Is(expected);
+        double rate = TransferBytes * 8e-6 / download.Seconds;
+        Add("64 MiB down", ok, download.Error ?? (ok ? Mbit(rate) : "the digest differs"));
         return (ok, rate);
     }
 
@@ -135,7 +134,7 @@ internal sealed class DemoCheck(DemoOptions options, DemoNetwork network, DemoTa
             Add("64 MiB up", ok, ok ? Mbit(rate) : "the digest differs");
             return (ok, rate);
         }
-        catch (Exception e) when (IsNetwork(e, cancel))
+        catch (Exception e) when (DemoDownload.IsNetwork(e, cancel))
         {
             Add("64 MiB up", false, e.Message);
             return (false, 0);
@@ -159,7 +158,7 @@ internal sealed class DemoCheck(DemoOptions options, DemoNetwork network, DemoTa
             Add("fetch over IPv6", ok, ok ? "the exit reached [::1]" : "the page did not come from [::1]");
             return ok;
         }
-        catch (Exception e) when (IsNetwork(e, cancel))
+        catch (Exception e) when (DemoDownload.IsNetwork(e, cancel))
         {
             Add("fetch over IPv6", false, e.Message);
             return false;
@@ -186,7 +185,7 @@ internal sealed class DemoCheck(DemoOptions options, DemoNetwork network, DemoTa
 
             Add("UDP", back == Datagrams, $"{back} of {Datagrams} datagrams came back unchanged");
         }
-        catch (Exception e) when (IsNetwork(e, cancel))
+        catch (Exception e) when (DemoDownload.IsNetwork(e, cancel))
         {
             Add("UDP", false, $"{back} of {Datagrams} datagrams came back; {e.Message}");
         }
@@ -208,55 +207,18 @@ internal sealed class DemoCheck(DemoOptions options, DemoNetwork network, DemoTa
         string victimId = path.Hops[path.Hops.Count / 2 - 1];
         IDemoRouter victim = network.Find(victimId)!;
         byte[] expected = await DemoTargets.DigestAsync(2 * TransferBytes).ConfigureAwait(false);
-        (byte[] digest, _, double silence, string? error) = await FetchAsync(2 * TransferBytes, victim.Kill, cancel).ConfigureAwait(false);
-        bool ok = error is null && digest.AsSpan().SequenceEqual(expected);
-        Add("a relay stops", ok, error ?? (ok
-            ? string.Create(CultureInfo.InvariantCulture, $"{victim.Name} was stopped; the download went on after {silence:F0} ms and arrived whole")
+        DemoDownload download = await FetchAsync(2 * TransferBytes, victim.Kill, cancel).ConfigureAwait(false);
+        bool ok = download.Is(expected);
+        Add("a relay stops", ok, download.Error ?? (ok
+            ? string.Create(CultureInfo.InvariantCulture, $"{victim.Name} was stopped; the download went on after {download.SilenceMilliseconds:F0} ms and arrived whole")
             : "the digest differs"));
-        return (ok, silence);
+        return (ok, download.SilenceMilliseconds);
     }
 
-    /// <summary>One download through the proxy; `midway` is called after a quarter, and the longest silence after that is measured.</summary>
-    private async Task<(byte[] Digest, double Seconds, double SilenceMilliseconds, string? Error)> FetchAsync(long length, Action? midway, CancellationToken cancel)
+    private async Task<DemoDownload> FetchAsync(long length, Action? midway, CancellationToken cancel)
     {
-        using var limit = Limit(cancel);
         using HttpClient http = DemoCommand.ProxyClient(doors.Socks!);
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        byte[] buffer = new byte[128 * 1024];
-        var watch = Stopwatch.StartNew();
-        double silence = 0;
-        try
-        {
-            using HttpResponseMessage answer = await http.GetAsync(new Uri(targets.Url + $"bytes/{length}"), HttpCompletionOption.ResponseHeadersRead, limit.Token).ConfigureAwait(false);
-            await using Stream body = await answer.EnsureSuccessStatusCode().Content.ReadAsStreamAsync(limit.Token).ConfigureAwait(false);
-            long received = 0;
-            long last = 0;
-            while (true)
-            {
-                int read = await body.ReadAsync(buffer, limit.Token).ConfigureAwait(false);
-                if (last != 0) silence = Math.Max(silence, Stopwatch.GetElapsedTime(last).TotalMilliseconds);
-                if (read == 0) break;
-                hash.AppendData(buffer, 0, read);
-                received += read;
-                if (midway is not null && received > length / 4)
-                {
-                    midway();
-                    midway = null;
-                    last = Stopwatch.GetTimestamp();
-                }
-                else if (last != 0)
-                {
-                    last = Stopwatch.GetTimestamp();
-                }
-            }
-
-            string? error = received == length ? null : $"{received} of {length} bytes arrived";
-            return (hash.GetHashAndReset(), watch.Elapsed.TotalSeconds, silence, error);
-        }
-        catch (Exception e) when (IsNetwork(e, cancel))
-        {
-            return ([], watch.Elapsed.TotalSeconds, silence, e.Message);
-        }
+        return await DemoDownload.RunAsync(http, new Uri(targets.Url), length, midway, StepTime, cancel).ConfigureAwait(false);
     }
 
     // ---- figures ----
@@ -278,7 +240,4 @@ internal sealed class DemoCheck(DemoOptions options, DemoNetwork network, DemoTa
         limit.CancelAfter(StepTime);
         return limit;
     }
-
-    private static bool IsNetwork(Exception e, CancellationToken cancel) =>
-        e is HttpRequestException or IOException or SocketException or OperationCanceledException && !cancel.IsCancellationRequested;
 }

@@ -6,6 +6,7 @@ using Oxen.Router.Core;
 using Oxen.Router.Core.Packets;
 using Oxen.Router.Core.Paths;
 using Oxen.Router.Daemon.Commands;
+using Oxen.Router.Daemon.Demo.Tunnel;
 using Oxen.Router.Daemon.Doors;
 using Oxen.Router.Daemon.Status;
 using Oxen.Router.Daemon.Terminal;
@@ -23,10 +24,11 @@ internal static class DemoCommand
 
     public static async Task<int> RunAsync(DemoOptions options, Screen screen, CancellationToken cancel)
     {
+        if (options.Tun) return await TunDemo.RunAsync(options, screen, cancel).ConfigureAwait(false);
         var journal = new DemoJournal();
         IEntropy? seeded = options.Seed is { } seed ? new SeedEntropy(seed) : null;
         var drops = new SharedDropCounters();
-        await using DemoTargets targets = await DemoTargets.StartAsync(cancel).ConfigureAwait(false);
+        await using DemoTargets targets = await DemoTargets.StartAsync(DemoPlace.Loopback, cancel).ConfigureAwait(false);
         var paths = new ClientPathOptions { Hops = options.Hops, Spares = options.Spares };
         var wanted = new DemoNetworkOptions
         {

@@ -9,10 +9,12 @@ using Oxen.Router.Exit;
 
 namespace Oxen.Router.Daemon.Demo;
 
-/// <summary>The files of `oxen demo --processes`: keys, configurations and the contact list in a private directory that goes with the demo.</summary>
+/// <summary>The files of `oxen demo --processes` and `--tun`: keys, configurations and the contact list in a private directory that goes with the demo.</summary>
 internal sealed class DemoDirectory : IDisposable
 {
     private readonly string _root = Directory.CreateTempSubdirectory("oxen-demo-").FullName; // mode 0700
+
+    public string Root => _root;
 
     public string StatusSocket => Path.Combine(_root, "demo.sock");
 
@@ -49,9 +51,16 @@ internal sealed class DemoDirectory : IDisposable
             level = "warning"
             """);
         if (exceptions is not null) text.AppendLine(CultureInfo.InvariantCulture, $"\n[exit]\nexcept = [{string.Join(", ", exceptions.Select(e => $"\"{e}\""))}]");
-        string file = Path.Combine(_root, router, "oxen.toml");
-        File.WriteAllText(file, text.ToString());
-        return (file, Path.Combine(_root, router, "oxen.sock"));
+        return AddConfig(router, text.ToString());
+    }
+
+    /// <summary>Writes a configuration as it is and gives its file and its status socket.</summary>
+    public (string ConfigFile, string StatusSocket) AddConfig(string router, string text)
+    {
+        string directory = Directory.CreateDirectory(Path.Combine(_root, router)).FullName;
+        string file = Path.Combine(directory, "oxen.toml");
+        File.WriteAllText(file, text);
+        return (file, Path.Combine(directory, "oxen.sock"));
     }
 
     /// <summary>A UDP port of this address that nobody uses now.</summary>

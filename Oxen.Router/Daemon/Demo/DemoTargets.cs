@@ -7,22 +7,34 @@ using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Oxen.Router.Daemon.Doors;
+using Oxen.Router.Native.Linux;
 
 namespace Oxen.Router.Daemon.Demo;
 
-/// <summary>What the demo fetches from: a small web server on 127.0.0.1 and ::1, and a UDP echo. They stand for the open internet.</summary>
+/// <summary>Where the demo's targets listen.</summary>
+/// <param name="Space">A network namespace; null: this program's.</param>
+/// <param name="AddressIPv6">Null: no IPv6.</param>
+/// <param name="WebPort">0: a free one.</param>
+internal sealed record DemoPlace(string? Space, IPAddress Address, IPAddress? AddressIPv6, int WebPort, int EchoPort)
+{
+    public static DemoPlace Loopback { get; } = new(null, IPAddress.Loopback, Socket.OSSupportsIPv6 ? IPAddress.IPv6Loopback : null, 0, 0);
+}
+
+/// <summary>What the demo fetches from: a small web server and a UDP echo. They stand for the open internet.</summary>
 internal sealed class DemoTargets : IAsyncDisposable
 {
     private readonly WebApplication _web;
     private readonly Socket _echo;
     private readonly Task _echoing;
 
-    private DemoTargets(WebApplication web, Socket echo, int webPort)
+    private DemoTargets(WebApplication web, Socket echo, DemoPlace place, int webPort)
     {
+        Place = place;
         _web = web;
         _echo = echo;
         WebPort = webPort;
@@ -33,37 +45,42 @@ internal sealed class DemoTargets : IAsyncDisposable
     /// <summary>Largest download that the web server makes.</summary>
     public const long MaxBytes = 1L << 32;
 
+    public DemoPlace Place { get; }
+
     public int WebPort { get; }
 
     public int UdpPort { get; }
 
     public bool HasIPv6 { get; private init; }
 
-    public string Url => $"http://127.0.0.1:{WebPort}/";
+    public string Url => UrlOf(Place.Address);
 
-    public string UrlIPv6 => $"http://[::1]:{WebPort}/";
+    public string UrlIPv6 => UrlOf(Place.AddressIPv6 ?? IPAddress.IPv6None);
 
-    public static async Task<DemoTargets> StartAsync(CancellationToken cancel)
+    public static async Task<DemoTargets> StartAsync(DemoPlace place, CancellationToken cancel)
     {
-        bool v6 = Socket.OSSupportsIPv6;
-        int port = FreePort(ref v6);
+        bool v6 = place.AddressIPv6 is not null;
+        int port = place.WebPort == 0 ? FreePort(ref v6) : place.WebPort;
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Logging.ClearProviders();
         builder.Services.AddSingleton<IHostLifetime, SilentLifetime>();
         builder.Services.AddRoutingCore();
         builder.WebHost.UseKestrelCore().ConfigureKestrel(k =>
         {
-            k.Listen(IPAddress.Loopback, port);
-            if (v6) k.Listen(IPAddress.IPv6Loopback, port);
+            k.Listen(place.Address, port);
+            if (v6) k.Listen(place.AddressIPv6!, port);
             k.Limits.MaxRequestBodySize = MaxBytes;
             k.AddServerHeader = false;
         });
+        if (place.Space is { } space) builder.WebHost.UseSockets(s => s.CreateBoundListenSocket = at => LinuxNamespace.Run(space, () => SocketTransportOptions.CreateDefaultBoundListenSocket(at)));
         WebApplication web = builder.Build();
         web.Run(ServeAsync);
         await web.StartAsync(cancel).ConfigureAwait(false);
-        var echo = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
-        echo.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        return new DemoTargets(web, echo, port) { HasIPv6 = v6 };
+        Socket echo = place.Space is { } there ? LinuxNamespace.Run(there, NewEcho) : NewEcho();
+        echo.Bind(new IPEndPoint(place.Address, place.EchoPort));
+        return new DemoTargets(web, echo, place, port) { HasIPv6 = v6 };
+
+        static Socket NewEcho() => new(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
     }
 
     public async ValueTask DisposeAsync()
@@ -148,6 +165,8 @@ internal sealed class DemoTargets : IAsyncDisposable
         <code>{{context.Connection.RemoteIpAddress}}:{{context.Connection.RemotePort}}</code>: the exit's socket, not yours.</p>
         <p>Try <code>/bytes/67108864</code> for a download of 64 MiB.</p></body></html>
         """;
+
+    private string UrlOf(IPAddress address) => new Uri($"http://{new IPEndPoint(address, WebPort)}/").ToString(); // without port 80
 
     private async Task EchoAsync()
     {

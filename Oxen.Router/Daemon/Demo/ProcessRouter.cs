@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Oxen.Router.Daemon.Status;
 using Oxen.Router.Daemon.Terminal;
 using Oxen.Router.Hosting;
+using Oxen.Router.Native.Linux;
 
 namespace Oxen.Router.Daemon.Demo;
 
@@ -20,7 +21,9 @@ internal sealed class ProcessRouter : IDemoRouter
     private string _errors = "";
     private RouterFigures _last;
 
-    public ProcessRouter(string name, string configFile, string statusSocket)
+    /// <param name="space">The network namespace that it runs in; null: this program's.</param>
+    /// <param name="onLine">Hears every line of its log, on any thread.</param>
+    public ProcessRouter(string name, string configFile, string statusSocket, string? space = null, Action<string>? onLine = null)
     {
         Name = name;
         ConfigFile = configFile;
@@ -28,8 +31,14 @@ internal sealed class ProcessRouter : IDemoRouter
         _last = new RouterFigures { Router = name, DatagramsReceived = 0, DatagramsSent = 0, BytesReceived = 0, BytesSent = 0, DriverBytesAllocated = 0, SessionBytesAllocated = 0, Paths = 0, Drops = new Dictionary<string, long>() };
         _process = new Process { StartInfo = Self("run", "--config", configFile, "--stdin") };
         _process.OutputDataReceived += (_, line) => { if (line.Data == "ready") _ready.TrySetResult(); };
-        _process.ErrorDataReceived += (_, line) => { if (line.Data is { } text) Keep(text); };
-        _process.Start();
+        _process.ErrorDataReceived += (_, line) =>
+        {
+            if (line.Data is not { } text) return;
+            Keep(text);
+            onLine?.Invoke(text);
+        };
+        if (space is null) _process.Start();
+        else LinuxNamespace.Run(space, _process.Start); // a child is where the thread is that makes it
         _process.BeginOutputReadLine();
         _process.BeginErrorReadLine();
     }

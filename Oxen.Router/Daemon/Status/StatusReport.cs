@@ -34,7 +34,7 @@ internal sealed record StatusReport
     public static StatusReport Parse(string json) => JsonSerializer.Deserialize<StatusReport>(json, Form) ?? throw new JsonException("an empty answer");
 
     public static List<PathStatus> PathsOf(ClientView view) =>
-        [.. view.Groups.SelectMany(g => g.Paths).Select(p => new PathStatus(p.Active, p.Hops, [.. p.HopRtt.Select(t => t.TotalMilliseconds)], p.PacketsUp, p.PacketsDown, p.Left.TotalSeconds))];
+        [.. view.Groups.SelectMany(g => g.Paths.Select(p => new PathStatus(p.Active, p.Hops, [.. p.HopRtt.Select(t => t.TotalMilliseconds)], p.PacketsUp, p.PacketsDown, p.Left.TotalSeconds, g.Number == ClientService.TunnelGroup)))];
 }
 
 /// <param name="Carries">An exit has leased addresses: IP packets pass.</param>
@@ -45,4 +45,5 @@ internal sealed record TunnelStatus(string Interface, bool Carries, int Switches
 
 /// <param name="Hops">Router ids, the first hop first.</param>
 /// <param name="HopMilliseconds">Last round trip to each hop; 0 where unknown.</param>
-internal sealed record PathStatus(bool Active, IReadOnlyList<string> Hops, IReadOnlyList<double> HopMilliseconds, long PacketsUp, long PacketsDown, double SecondsLeft);
+/// <param name="Tunnel">It carries IP packets, not the proxies' streams.</param>
+internal sealed record PathStatus(bool Active, IReadOnlyList<string> Hops, IReadOnlyList<double> HopMilliseconds, long PacketsUp, long PacketsDown, double SecondsLeft, bool Tunnel = false);

@@ -70,6 +70,8 @@ public sealed class CommandTreeTests : IDisposable
     {
         Assert.Equal((0, "", ""), await OxenAsync("demo", "--relays", "12", "--hops", "5", "--socks", "[::1]:0", "--http", "127.0.0.1:9000", "--seconds", "2.5", "--seed", "18446744073709551615", "--endpoints", "e.json", "--processes", "--check", "--json", "--spares", "0"));
         Assert.Equal(new DemoOptions { Relays = 12, Hops = 5, Socks = new IPEndPoint(IPAddress.IPv6Loopback, 0), Http = new IPEndPoint(IPAddress.Loopback, 9000), Duration = TimeSpan.FromSeconds(2.5), Seed = ulong.MaxValue, EndpointsFile = "e.json", Processes = true, Check = true, Json = true, Spares = 0 }, _demo);
+        Assert.Equal(0, (await OxenAsync("demo", "--tun", "--netns", "lab-2")).Code);
+        Assert.Equal(new DemoOptions { Tun = true, Netns = "lab-2" }, _demo);
         Assert.Equal(0, (await OxenAsync("demo")).Code);
         Assert.Equal(new DemoOptions(), _demo);
     }
@@ -83,6 +85,9 @@ public sealed class CommandTreeTests : IDisposable
     [InlineData("--seconds 0", "above 0")]
     [InlineData("--seed -1", "-1")]
     [InlineData("--relay 4", "--relay")]
+    [InlineData("--tun --netns ../x", "small letters")]
+    [InlineData("--tun --seed 1", "--seed")]
+    [InlineData("--tun --socks 127.0.0.1:0", "name the proxies' ports")]
     public async Task A_wrong_demo_option_is_refused_in_words(string options, string words)
     {
         (int code, _, string error) = await OxenAsync(["demo", .. options.Split(' ')]);
