@@ -115,5 +115,8 @@ internal static unsafe partial class LibC
     public static partial int sched_setaffinity(int thread, nuint size, ulong* mask);
 
     [LibraryImport(Library)]
+    public static partial int setpriority(int which, uint who, int nice);
+
+    [LibraryImport(Library)]
     public static partial nint sysconf(int name);
 }

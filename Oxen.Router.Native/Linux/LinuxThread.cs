@@ -13,6 +13,9 @@ internal static unsafe class LinuxThread
         return LibC.sched_setaffinity(0, 16 * sizeof(ulong), mask) == 0;
     }
 
+    /// <summary>Sets the nice value of the calling thread alone (setpriority(2): on Linux it is each thread's own). False if the kernel refuses: below 0 it takes CAP_SYS_NICE.</summary>
+    public static bool TrySetNice(int nice) => OperatingSystem.IsLinux() && LibC.setpriority(0, 0, nice) == 0;
+
     /// <summary>CPU time of the calling thread, user and system, in nanoseconds.</summary>
     public static long CpuNanoseconds => Read(LibC.CLOCK_THREAD_CPUTIME_ID);
 

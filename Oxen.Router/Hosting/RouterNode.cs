@@ -61,7 +61,7 @@ internal sealed class RouterNode : IControlEvents, IAsyncDisposable
             socket,
             _shards[i].Receives,
             Clock,
-            new UdpDriverOptions { Name = $"{options.Name} shard {i}", OnEvent = OnDriverEvent },
+            new UdpDriverOptions { Name = $"{options.Name} shard {i}", Nice = options.Nice, OnEvent = OnDriverEvent },
             options.Tunnel?.Queues[i],
             _shards[i].Tunnel))];
 

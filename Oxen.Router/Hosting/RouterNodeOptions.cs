@@ -40,6 +40,9 @@ internal sealed class RouterNodeOptions
 
     public int Shards { get; init; } = 1;
 
+    /// <summary>Nice value of the shards' threads; 0 leaves it.</summary>
+    public int Nice { get; init; }
+
     /// <summary>The tunnel that this router is an end of; null: none.</summary>
     public RouterTunnel? Tunnel { get; init; }
 

@@ -92,6 +92,7 @@ internal sealed class UdpDriver<TCore> : IDisposable
     private void Run()
     {
         if (_options.Cpu is { } cpu) LinuxThread.PinTo(cpu);
+        if (_options.Nice != 0) LinuxThread.TrySetNice(_options.Nice);
         TimeSpan pause = _options.BackOff;
         Instant lastFault = Instant.Zero;
         while (!_stop)

@@ -9,6 +9,12 @@ internal sealed record UdpDriverOptions
     /// <summary>The CPU that the thread stays on, or null.</summary>
     public int? Cpu { get; init; }
 
+    /// <summary>
+    /// Nice value of the thread; 0 leaves it. A shard that waits for a CPU is a round trip that waits for everybody behind it, and a
+    /// wait beyond TCP's timer is a stall (bench/README.md#stalls). Without the right to it, nothing changes.
+    /// </summary>
+    public int Nice { get; init; }
+
     /// <summary>Never sleeps: one core's worth of power for some microseconds. Off unless an operator asks for it.</summary>
     public bool BusyPoll { get; init; }
 

@@ -23,7 +23,7 @@ internal sealed partial class ConfigReader
             Addresses = Addresses(section),
             Ranges = Networks(section, "ranges", TunConfig.DefaultRanges, "0.0.0.0/0"),
             Routes = Truth(section, "routes", true),
-            Queue = (int)Integer(section, "queue", 64, 1, 10_000),
+            Queue = (int)Integer(section, "queue", 256, 1, 10_000),
             Table = (uint)Integer(section, "table", 18500, FirstTable, LastNumber),
             Mark = (uint)Integer(section, "mark", 18500, 1, LastNumber),
             Priority = (uint)Integer(section, "priority", 18500, 1, 32_764), // the main table's rule has 32 766

@@ -150,6 +150,7 @@ internal sealed partial class ConfigReader
             ContactsFile = contacts,
             ContactsKey = contactsKey,
             Shards = (int)Integer(router, "shards", 0, 0, 16),
+            Nice = (int)Integer(router, "nice", -10, -20, 19),
             StatusSocket = StatusSocket(router),
             Relay = new RelayConfig
             {

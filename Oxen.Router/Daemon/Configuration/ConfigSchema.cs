@@ -7,7 +7,7 @@ internal static class ConfigSchema
 {
     public static readonly IReadOnlyDictionary<string, IReadOnlyList<string>> Sections = new Dictionary<string, IReadOnlyList<string>>(StringComparer.Ordinal)
     {
-        ["router"] = ["roles", "listen", "address", "identity", "onion_key", "network", "contacts", "contacts_key", "shards", "status"],
+        ["router"] = ["roles", "listen", "address", "identity", "onion_key", "network", "contacts", "contacts_key", "shards", "nice", "status"],
         ["relay"] = ["operator", "region", "replay_filter"],
         ["client"] = ["socks", "http", "hops", "exit", "spares", "packet_size", "users"],
         ["exit"] = ["rules", "except", "connect_time", "udp_idle", "tunnel", "tun", "pool", "connections", "nat"],

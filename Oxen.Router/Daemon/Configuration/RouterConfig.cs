@@ -41,6 +41,9 @@ internal sealed record RouterConfig
     /// <summary>0: one for each core.</summary>
     public int Shards { get; init; }
 
+    /// <summary>Nice value of the data plane's threads.</summary>
+    public int Nice { get; init; } = -10;
+
     /// <summary>The Unix socket of `oxen status`; null: none.</summary>
     public string? StatusSocket { get; init; }
 

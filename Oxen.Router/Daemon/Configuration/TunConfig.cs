@@ -18,7 +18,7 @@ internal sealed record TunConfig
     public bool Routes { get; init; } = true;
 
     /// <summary>Super-packets that wait to be read.</summary>
-    public int Queue { get; init; } = 64;
+    public int Queue { get; init; } = 256;
 
     /// <summary>Number of the routing table that holds the ranges.</summary>
     public uint Table { get; init; } = 18500;

@@ -195,6 +195,7 @@ internal sealed class RouterProcess : IAsyncDisposable
             // The onion key lasts, the replay cache does not: builds from before the start are not taken again.
             Builds = BuildPolicy.Default with { FirstEpoch = (uint)(_time.GetUtcNow().ToUnixTimeMilliseconds() * 1_000_000 / NetworkClock.EpochNanoseconds) },
             Socket = new UdpSocketOptions { DualStack = IPAddress.IPv6Any.Equals(_config.Listen.Address) },
+            Nice = _config.Nice,
             Time = _time,
             OnNotice = OnNotice,
         });
@@ -224,6 +225,7 @@ internal sealed class RouterProcess : IAsyncDisposable
             Links = new LinkOptions { Transport = LinkOptions.TransportFor(_config.Client.PacketSize) },
             Shard = new ShardOptions { ReplayFilterBytes = 4 << 20 },
             Socket = new UdpSocketOptions { DualStack = any.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6, Mark = _config.Tun?.Mark ?? 0 },
+            Nice = _config.Nice,
             Time = _time,
             OnNotice = OnNotice,
         });

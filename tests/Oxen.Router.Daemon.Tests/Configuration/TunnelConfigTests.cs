@@ -23,7 +23,7 @@ public sealed class TunnelConfigTests
         Assert.Equal("oxen0", tun.Name);
         Assert.Equal(["10.98.0.2/32", "fd6f:7865:6e00:2::2/128"], tun.Addresses.Select(a => a.ToString()));
         Assert.Equal(["0.0.0.0/0", "::/0"], tun.Ranges.Select(r => r.ToString()));
-        Assert.Equal((64, true, 18500u, 18500u, 18500u), (tun.Queue, tun.Routes, tun.Table, tun.Mark, tun.Priority));
+        Assert.Equal((256, true, 18500u, 18500u, 18500u), (tun.Queue, tun.Routes, tun.Table, tun.Mark, tun.Priority));
     }
 
     [Fact]

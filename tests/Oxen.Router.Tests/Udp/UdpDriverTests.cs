@@ -54,6 +54,21 @@ public sealed class UdpDriverTests
     }
 
     [Fact]
+    public void The_nice_value_is_the_drivers_thread_s_own()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "nice values of threads are Linux's");
+        using var rig = new Rig(_network.Open(Loopback), new UdpDriverOptions { Name = "nice shard", Nice = 3 });
+        rig.Core.Deadline = Instant.Zero;
+        rig.Driver.Start();
+        Assert.True(rig.Core.TimedOut.Wait(Long));
+        string[] all = [.. Directory.GetDirectories("/proc/self/task").Where(t => File.ReadAllText(t + "/comm").Trim() == "nice shard").Select(t => File.ReadAllText(t + "/stat"))];
+        string stat = Assert.Single(all);
+
+        // Behind the name in parentheses come state, 15 numbers, the nice value (proc_pid_stat(5), field 19).
+        Assert.Equal("3", stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[16]);
+    }
+
+    [Fact]
     public void A_packet_costs_the_drivers_thread_no_allocation()
     {
         Assert.SkipWhen(NativeSelfTest.Failure is not null, NativeSelfTest.Failure ?? "");
