@@ -62,7 +62,7 @@ internal sealed class ClientService : IOnionStreams, IOnionDatagrams
     public SharedDropCounters Drops { get; } = new();
 
     /// <summary>Why there is no path, in words; empty when all is well.</summary>
-    public string Trouble => _control.Core.Client?.Trouble ?? "";
+    public string Trouble => _control.Core.Trouble;
 
     public void Start()
     {

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using Oxen.Router.Daemon.Configuration;
+using Oxen.Router.Daemon.Contacts;
 using Oxen.Router.Daemon.Status;
 using Oxen.Router.Daemon.Terminal;
 using Oxen.Router.Hosting;
@@ -53,6 +54,13 @@ internal sealed class StatusVerb(Screen screen)
         screen.Table(
             ["router", "paths", "datagrams in", "datagrams out", "MiB in", "MiB out", "drops"],
             report.Routers.Select(r => (IReadOnlyList<string>)[r.Router, Number(r.Paths), Number(r.DatagramsReceived), Number(r.DatagramsSent), Mebibytes(r.BytesReceived), Mebibytes(r.BytesSent), Drops(r)]));
+        if (report.Network.Count > 0)
+        {
+            screen.Table(
+                ["network as seen by", "members", "known", "relays to build with", "exits to build with", "asked"],
+                report.Network.Select(n => (IReadOnlyList<string>)[n.Router, Number(n.Members), Number(n.Known), Number(n.Relays), Number(n.Exits), n.AskedUnixSeconds == 0 ? "" : ContactWords.Date(n.AskedUnixSeconds)]));
+        }
+
         if (report.Paths.Count == 0) return;
         screen.Table(
             ["path", "hops, with round trip", "packets up", "packets down", "lasts"],

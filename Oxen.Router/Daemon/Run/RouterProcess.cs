@@ -20,7 +20,7 @@ using Oxen.Router.Udp;
 namespace Oxen.Router.Daemon.Run;
 
 // What one configuration runs, from the first file read to the last socket closed:
-//   1 contact list    2 keys, compared with the list    3 sockets    4 threads    5 proxies    6 status socket
+//   1 contact list and state    2 keys, compared with the list    3 sockets    4 threads    5 proxies    6 status socket
 // and back: proxies and new paths refused, what runs gets a little time, peers are told, threads end, keys are wiped.
 
 /// <summary>The routers of one process. A relay and a client beside it are two nodes that share nothing but the directory.</summary>
@@ -40,6 +40,7 @@ internal sealed class RouterProcess : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly long _started;
     private RouterKeys? _keys;
+    private DirectoryKeeper? _keeper;
     private RouterNode? _relay;
     private RouterNode? _client;
     private ProxyDoors? _doors;
@@ -88,6 +89,7 @@ internal sealed class RouterProcess : IAsyncDisposable
     {
         RouterLog.Stopping(_log, DrainTime.TotalSeconds);
         await _stop.CancelAsync().ConfigureAwait(false);
+        if (_keeper is not null) await _keeper.SaveAsync().ConfigureAwait(false);
         Task doors = _doors?.StopAsync(DrainTime) ?? Task.CompletedTask;
         await Task.WhenAll(doors, Drain(_client), Drain(_relay)).ConfigureAwait(false);
         await DisposeAsync().ConfigureAwait(false);
@@ -100,12 +102,13 @@ internal sealed class RouterProcess : IAsyncDisposable
     {
         await _stop.CancelAsync().ConfigureAwait(false);
         await _watch.ConfigureAwait(false);
+        if (_keeper is not null) await _keeper.DisposeAsync().ConfigureAwait(false);
         if (_status is not null) await _status.DisposeAsync().ConfigureAwait(false);
         if (_doors is not null) await _doors.DisposeAsync().ConfigureAwait(false);
         if (_client is not null) await _client.DisposeAsync().ConfigureAwait(false);
         if (_relay is not null) await _relay.DisposeAsync().ConfigureAwait(false);
         _keys?.Dispose();
-        (_status, _doors, _client, _relay, _keys) = (null, null, null, null, null);
+        (_keeper, _status, _doors, _client, _relay, _keys) = (null, null, null, null, null, null);
     }
 
     public async Task<StatusReport> ReportAsync() => new()
@@ -117,7 +120,19 @@ internal sealed class RouterProcess : IAsyncDisposable
         Routers = [.. new[] { _relay, _client }.OfType<RouterNode>().Select(n => n.ReadFigures())],
         Paths = _client?.Client is { } client ? StatusReport.PathsOf(await client.ReadViewAsync(probeHops: true).ConfigureAwait(false)) : [],
         Trouble = _client?.Client?.Trouble ?? "",
+        Network = await NetworkAsync().ConfigureAwait(false),
     };
+
+    private async Task<IReadOnlyList<NetworkStatus>> NetworkAsync()
+    {
+        var known = new List<NetworkStatus>();
+        foreach (RouterNode node in new[] { _relay, _client }.OfType<RouterNode>())
+        {
+            if (await node.ReadDirectoryAsync().ConfigureAwait(false) is { } view) known.Add(new NetworkStatus(node.Name, view.Members, view.Known, view.Relays, view.Exits, view.AskedUnixSeconds));
+        }
+
+        return known;
+    }
 
     public static string RolesInWords(RouterRoles roles) => roles.ToString().ToLowerInvariant();
 
@@ -125,15 +140,16 @@ internal sealed class RouterProcess : IAsyncDisposable
 
     private async Task BeginAsync(CancellationToken cancel)
     {
-        DateTimeOffset now = _time.GetUtcNow();
-        ContactList list = ContactFiles.ReadList(_config.ContactsFile, _config.ContactsKey, _config.Network, now);
-        NodeDirectory directory = NodeDirectory.From(list, now.ToUnixTimeSeconds());
-        RouterLog.ListRead(_log, directory.All.Count, ContactWords.Date(list.ExpiresUnixSeconds), directory.Refused.Count);
+        _keeper = DirectoryKeeper.Load(_config, _log, _time);
+        NodeDirectory directory = _keeper.ListDirectory();
 
         if (_config.Roles.HasFlag(RouterRoles.Relay)) OpenRelay(directory);
         if (_config.Roles.HasFlag(RouterRoles.Client)) OpenClient();
         _relay?.Start(directory);
         _client?.Start(directory);
+        if (_relay is not null) _keeper.Keep(_relay, isClient: false);
+        if (_client is not null) _keeper.Keep(_client, isClient: true);
+        _keeper.Start();
         if (_client?.Client is { } client)
         {
             _doors = await ProxyDoors.OpenAsync(client, _config.Client.Socks, _config.Client.Http, _config.Client.Users, _doorDrops, cancel).ConfigureAwait(false);
@@ -148,7 +164,7 @@ internal sealed class RouterProcess : IAsyncDisposable
 
     private void OpenRelay(NodeDirectory directory)
     {
-        _keys = RouterKeys.Load(_config, directory);
+        _keys = RouterKeys.Load(_config, directory, _time.GetUtcNow());
         int shards = UdpSocketFactory.BatchesMissing is not null ? 1 : _config.Shards == 0 ? Math.Clamp(Environment.ProcessorCount, 1, 16) : _config.Shards;
         bool exit = _config.Roles.HasFlag(RouterRoles.Exit);
         _relay = Open(_config.Listen, new RouterNodeOptions
@@ -157,6 +173,7 @@ internal sealed class RouterProcess : IAsyncDisposable
             Listen = UdpAddress.From(_config.Listen),
             Identity = _keys.Identity,
             OnionKeys = _keys.OnionKeys,
+            Directory = _keeper!.ForRelay(),
             ExitPolicy = exit ? new ExitPolicy(_config.Exit.Rules, _config.Exit.Except, ExitPolicy.MachineAddresses()) : null,
             ExitLimits = new ExitLimits { ConnectTime = _config.Exit.ConnectTime, AssociationIdle = _config.Exit.UdpIdle },
             Plugins = [new PingPlugin()],
@@ -181,7 +198,16 @@ internal sealed class RouterProcess : IAsyncDisposable
         {
             Name = "client",
             Listen = UdpAddress.From(any),
-            Client = new ClientPathOptions { Hops = _config.Client.Hops, Spares = _config.Client.Spares, Exit = _config.Client.Exit ?? default },
+            Client = new ClientPathOptions
+            {
+                Hops = _config.Client.Hops,
+                Spares = _config.Client.Spares,
+                Exit = _config.Client.Exit ?? default,
+                Rules = _keeper!.Rules(),
+                Guards = new GuardOptions { Primary = _config.Client.Guards },
+                GuardStore = _keeper.GuardStore,
+            },
+            Directory = _keeper.ForClient(),
             Shard = new ShardOptions { ReplayFilterBytes = 4 << 20 },
             Socket = new UdpSocketOptions { DualStack = any.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6 },
             Time = _time,
