@@ -3,15 +3,15 @@ namespace Oxen.Router.Core.Gossip;
 /// <summary>Lets a burst through, and then a rate.</summary>
 internal sealed class TokenBucket(double burst, double perSecond, Instant now)
 {
-    private double _left = burst;
+    private double _used;
     private Instant _filled = now;
 
     public bool TryTake(double amount, Instant now)
     {
-        _left = Math.Min(burst, _left + (perSecond * Math.Max(0, (now - _filled).TotalSeconds)));
+        _used = Math.Max(0, _used - (perSecond * Math.Max(0, (now - _filled).TotalSeconds)));
         _filled = now;
-        if (_left < amount) return false;
-        _left -= amount;
+        if (_used + amount > burst) return false;
+        _used += amount;
         return true;
     }
 }
