@@ -93,7 +93,7 @@ internal sealed class DirectoryServer(DirectoryState state, Action<RouterContact
         for (int i = 0; i < count; i++)
         {
             ReadOnlySpan<byte> one = body.Slice(1 + (i * DirectoryMessages.NewsBytes), DirectoryMessages.NewsBytes);
-            var id = new RouterId(one);
+            var id = new RouterId(one[..RouterId.Bytes]);
             if (!state.Store.IsNews(id, BinaryPrimitives.ReadInt64BigEndian(one[RouterId.Bytes..]))) continue;
 
             // Somebody else is sending it already.
