@@ -1,4 +1,5 @@
 using Oxen.Router.Core.Directory;
+using Oxen.Router.Core.Gossip;
 using Oxen.Router.Core.Links;
 using Oxen.Router.Core.Paths;
 using Oxen.Router.Core.Relay;
@@ -26,7 +27,7 @@ internal interface IControlEvents : IPathEvents
 /// The control plane of one router, sans-IO: links, path builds as a relay, paths as a client. One thread calls it. Families:
 /// `Handle*` (the world speaks), <see cref="TryTransmit"/> (we speak), <see cref="NextDeadline"/>, commands.
 /// </summary>
-internal sealed class ControlCore : ILinkEvents, IDisposable
+internal sealed class ControlCore : ILinkEvents, IDirectoryWire, IDisposable
 {
     private readonly DataPlane _dataPlane;
     private readonly NetworkClock _clock;
@@ -36,28 +37,32 @@ internal sealed class ControlCore : ILinkEvents, IDisposable
 
     private readonly bool _correctsClock;
     private readonly TimeSpan _clockTolerance;
-    private readonly int _otherRelays;
+    private readonly NodeDirectory _directory;
+    private readonly RouterId _self;
+    private readonly Queue<RouterId> _releases = new();
     private readonly Dictionary<RouterId, TimeSpan> _peerClocks = [];
 
     // A client's: how far the clock of each relay is ahead, as last heard. One relay must not move our clock: the epoch of a
     // build, read by an accomplice at the other end, would be the mark of this client.
     private const int ClockPeers = 15;
     private static readonly TimeSpan LargestCorrection = TimeSpan.FromDays(7);
-    private readonly int _clockQuorum;
     private readonly Dictionary<RouterId, TimeSpan> _clockSamples = [];
-    private readonly RouterId[] _clockWitnesses;
+
+    // A monotonic clock stands still while a machine sleeps, the wall clock does not.
+    private static readonly TimeSpan ClockJump = TimeSpan.FromSeconds(5);
+    private long? _wallMinusMonotonic;
     private readonly IEntropy _entropy;
 
-    public ControlCore(ControlOptions options, DataPlane dataPlane, NodeDirectory directory, NetworkClock clock, IControlEvents events, IEntropy entropy)
+    /// <param name="directory">Who is a relay; with <see cref="ControlOptions.Directory"/> it is ours to change, else it stays as it is.</param>
+    public ControlCore(ControlOptions options, DataPlane dataPlane, NodeDirectory directory, NetworkClock clock, IControlEvents events, IEntropy entropy, Instant now = default)
     {
         _dataPlane = dataPlane;
         _clock = clock;
         _events = events;
         _correctsClock = options.Identity is null;
         _clockTolerance = options.Links.ClockTolerance;
-        _otherRelays = directory.All.Count - (options.Identity is { } own && directory.TryGet(own.Id, out _) ? 1 : 0);
-        _clockQuorum = Math.Clamp(directory.Relays.Count, 1, MinClockWitnesses);
-        _clockWitnesses = options.Client is { } wishes ? [.. directory.Relays.Select(r => r.Id).Except(wishes.Excluded)] : [];
+        _directory = directory;
+        _self = options.Identity?.Id ?? default;
         _entropy = entropy;
         Links = new LinkManager(options.Links, options.Identity, directory, clock, dataPlane, this, entropy);
         if (options.Identity is { } identity && options.OnionKeys is { } keys)
@@ -67,6 +72,7 @@ internal sealed class ControlCore : ILinkEvents, IDisposable
         }
 
         if (options.Client is { } client) Client = new ClientPaths(client, Links, dataPlane, directory, clock, events, entropy);
+        if (options.Directory is { } own) Directory = new DirectoryCore(own, options.Identity, options.OnionKeys, directory, this, clock, entropy, Candidates, now);
     }
 
     public LinkManager Links { get; }
@@ -77,11 +83,26 @@ internal sealed class ControlCore : ILinkEvents, IDisposable
     /// <summary>Null for a router that builds no paths of its own.</summary>
     public ClientPaths? Client { get; }
 
+    /// <summary>Null for a router whose directory is a list that does not change.</summary>
+    public DirectoryCore? Directory { get; }
+
+    /// <summary>Why a client has no path, or what else its user should know, in words; empty when all is well.</summary>
+    public string Trouble
+    {
+        get
+        {
+            string paths = Client?.Trouble ?? "", directory = Directory?.Trouble ?? "";
+            return paths.Length > 0 && directory.Length > 0 ? $"{paths}; {directory}" : paths + directory;
+        }
+    }
+
     public Instant NextDeadline
     {
         get
         {
+            if (_releases.Count > 0) return Instant.Zero;
             Instant next = Links.NextDeadline;
+            if (Directory is not null) next = Instant.Earlier(next, Directory.NextDeadline);
             if (Relay is not null) next = Instant.Earlier(next, Relay.NextDeadline);
             if (Client is not null) next = Instant.Earlier(next, Client.NextDeadline);
             return next;
@@ -113,12 +134,48 @@ internal sealed class ControlCore : ILinkEvents, IDisposable
     public void HandleTimeout(Instant now)
     {
         Links.HandleTimeout(now);
+        while (_releases.TryDequeue(out RouterId relay)) ReleaseNow(relay, now);
+        if (Directory?.HandleTimeout(now) == true) Client?.OnDirectoryChanged(now);
         Relay?.HandleTimeout(now);
         Client?.HandleTimeout(now);
     }
 
     public bool TryTransmit(Span<byte> buffer, out int bytes, out int segmentBytes, out UdpAddress to, Instant now) =>
         Links.TryTransmit(buffer, out bytes, out segmentBytes, out to, now);
+
+    /// <summary>
+    /// Another list, another block of the ledger: who may be a relay from now on, and contacts to find them by.
+    /// </summary>
+    public void SetRoster(RelayRoster roster, long untilUnixSeconds, IEnumerable<RouterContact> contacts, Instant now)
+    {
+        Directory?.SetRoster(roster, untilUnixSeconds, now);
+        Directory?.AddContacts(contacts, now);
+    }
+
+    /// <summary>How much of the network is known; null when the directory is a list.</summary>
+    public (int Members, int Known, int Relays, int Exits)? ReadDirectory() =>
+        Directory is null ? null : (_directory.MemberCount, _directory.Known.Count, _directory.Relays.Count, _directory.Exits.Count);
+
+    /// <summary>
+    /// What the machine's wall clock says; the host asks it every few seconds. When it jumps against the monotonic clock, the machine
+    /// slept or somebody set it: links are made anew, and a client asks anew what the network looks like.
+    /// </summary>
+    public void HandleWallClock(long unixNanoseconds, Instant now)
+    {
+        long offset = unixNanoseconds - now.Nanoseconds;
+        TimeSpan jump = new((offset - (_wallMinusMonotonic ?? offset)) / 100);
+        _wallMinusMonotonic = offset;
+        if (jump.Duration() < ClockJump) return;
+
+        // A relay follows its machine. A client's clock may have been corrected by the network: a sleep is added to that, and the
+        // first new links tell whether it was one.
+        if (!_correctsClock) _clock.Offset = offset;
+        else if (jump > TimeSpan.Zero) _clock.Offset += jump.Ticks * 100;
+        _clockSamples.Clear();
+        foreach (Link link in Links.Links) if (link.Initiator) Links.Close(link, LinkError.None, "this machine slept, or its clock was set", now);
+        Client?.OnWokeUp(now);
+        Directory?.Fetch?.Doubt(now);
+    }
 
     /// <summary>Answers a plug-in request.</summary>
     public bool Reply(LinkRequest request, byte[] message) => Links.Reply(request, message);
@@ -141,6 +198,7 @@ internal sealed class ControlCore : ILinkEvents, IDisposable
     {
         Relay?.OnLinkDown(link);
         Client?.OnLinkDown(link, now);
+        Directory?.OnLinkDown(link.PeerKey);
         _events.OnLinkDown(link);
     }
 
@@ -157,6 +215,10 @@ internal sealed class ControlCore : ILinkEvents, IDisposable
             case RequestKind.Build when Relay is not null:
                 Relay.OnBuild(link, request, message, now);
                 break;
+            case RequestKind.Directory when Directory is not null:
+                if (Directory.Answer(link.PeerKey, link.Peer == LinkPeer.Relay, message, now) is { } answer) Links.Reply(request, answer);
+                else Links.Refuse(request);
+                break;
             case RequestKind.Plugin:
                 _events.OnPluginRequest(request, message[1..].ToArray());
                 break;
@@ -168,11 +230,13 @@ internal sealed class ControlCore : ILinkEvents, IDisposable
 
     void ILinkEvents.OnReply(Link link, LinkRequest request, ReadOnlySpan<byte> message, Instant now)
     {
+        if (Directory?.OnReply(request, message, now) == true) return;
         if (Relay?.OnReply(request, message, now) != true) Client?.OnReply(request, message, now);
     }
 
     void ILinkEvents.OnRequestFailed(Link link, LinkRequest request, Instant now)
     {
+        if (Directory?.OnFailed(request, now) == true) return;
         if (Relay?.OnRequestFailed(request) != true) Client?.OnRequestFailed(request, now);
     }
 
@@ -180,6 +244,30 @@ internal sealed class ControlCore : ILinkEvents, IDisposable
     {
         Relay?.OnPathClose(link, handle, reason, now);
         Client?.OnPathClose(link, handle, now);
+    }
+
+    // ---- for the directory ----
+
+    object? IDirectoryWire.Ask(RouterId relay, byte[] message, int maxReplyBytes, Instant now) =>
+        Links.Dial(relay, now) is { } link ? Links.Send(link, message, maxReplyBytes, now) : null;
+
+    // Later: a link must not end while its manager is in the middle of telling us something.
+    void IDirectoryWire.Release(RouterId relay, Instant now)
+    {
+        if (Client is not null) _releases.Enqueue(relay);
+    }
+
+    private void ReleaseNow(RouterId relay, Instant now)
+    {
+        foreach (Link link in Links.Links)
+            if (link.PeerKey == relay && link.Initiator && !Client!.Uses(link)) Links.Close(link, LinkError.None, "not needed for now", now);
+    }
+
+    // The client's guards and nobody else, so that few relays ever see its address.
+    private IReadOnlyList<RouterId> Candidates(Instant now)
+    {
+        Client?.RefreshGuards(now);
+        return Client?.Guards.Sample ?? [];
     }
 
     void ILinkEvents.OnPeerClock(Link link, TimeSpan ahead, Instant now)
@@ -191,7 +279,7 @@ internal sealed class ControlCore : ILinkEvents, IDisposable
             _clockSamples[link.PeerKey] = ahead;
             TimeSpan median = _clockSamples.Values.Order().ElementAt(_clockSamples.Count / 2);
             bool off = median.Duration() > TimeSpan.FromMilliseconds(250) && median.Duration() < LargestCorrection;
-            if (off && _clockSamples.Count < _clockQuorum) AskAnotherClock(now);
+            if (off && _clockSamples.Count < ClockQuorum) AskAnotherClock(now);
             else if (off)
             {
                 _clock.Offset += median.Ticks * 100;
@@ -205,16 +293,20 @@ internal sealed class ControlCore : ILinkEvents, IDisposable
         if (!_correctsClock && link.Peer == LinkPeer.Relay) JudgeOwnClock(link.PeerKey, ahead);
     }
 
-    // Somebody's clock is wrong, and too few have been heard to know whose: a further link, to one relay at random.
+    private int ClockQuorum => Math.Clamp(_directory.Known.Count(c => c.IsRelay), 1, MinClockWitnesses);
+
+    // Somebody's clock is wrong, and too few have been heard to know whose: a further link, to another guard.
     private void AskAnotherClock(Instant now)
     {
-        if (Links.Links.Count(l => l.Initiator && l.State != LinkState.Closed) >= _clockQuorum) return;
-        RouterId[] left = [.. _clockWitnesses.Where(id => !_clockSamples.ContainsKey(id))];
+        if (Links.Links.Count(l => l.Initiator && l.State != LinkState.Closed) >= ClockQuorum) return;
+        RouterId[] left = [.. Client!.Guards.Sample.Where(id => !_clockSamples.ContainsKey(id))];
         if (left.Length == 0) return;
         Span<byte> random = stackalloc byte[4];
         _entropy.FillPublic(random);
         Links.Dial(left[(int)(BitConverter.ToUInt32(random) % (uint)left.Length)], now);
     }
+
+    private int OtherRelays => Math.Max(_directory.MemberCount, _directory.Known.Count) - (_directory.IsMember(_self) ? 1 : 0);
 
     // A relay's clock is its operator's business: we only say that it is wrong. One liar, or one peer that is off itself,
     // must not be able to; so it takes the median of several, each heard once.
@@ -224,7 +316,7 @@ internal sealed class ControlCore : ILinkEvents, IDisposable
 
         // A relay that believes this stops itself, so a handful of liars who connect first must not be enough: it takes the
         // median of more than half of the directory (of nine, where that is larger).
-        if (_peerClocks.Count < Math.Clamp((_otherRelays / 2) + 1, 2, OwnClockWitnesses)) return;
+        if (_peerClocks.Count < Math.Clamp((OtherRelays / 2) + 1, 2, OwnClockWitnesses)) return;
         TimeSpan median = _peerClocks.Values.Order().ElementAt(_peerClocks.Count / 2);
         TimeSpan lower = _peerClocks.Values.Order().ElementAt((_peerClocks.Count - 1) / 2);
         if (median.Duration() > _clockTolerance && lower.Duration() > _clockTolerance && (median < TimeSpan.Zero) == (lower < TimeSpan.Zero)) _events.OnOwnClockOff(median);
@@ -247,4 +339,7 @@ internal sealed class ControlOptions
 
     /// <summary>Null for a router that builds no paths of its own.</summary>
     public ClientPathOptions? Client { get; init; }
+
+    /// <summary>Null: the directory is a list and stays as it is.</summary>
+    public DirectoryOptions? Directory { get; init; }
 }

@@ -70,7 +70,7 @@ internal sealed class ClientService : IOnionStreams, IOnionDatagrams
     public SharedDropCounters Drops { get; } = new();
 
     /// <summary>Why there is no path, in words; empty when all is well.</summary>
-    public string Trouble => _control.Core.Client?.Trouble ?? "";
+    public string Trouble => _control.Core.Trouble;
 
     /// <param name="proxied">Paths for the doors are made ready before anybody asks.</param>
     /// <param name="tunnel">Paths for the tunnel too.</param>

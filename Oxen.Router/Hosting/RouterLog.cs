@@ -36,6 +36,15 @@ internal static partial class RouterLog
     [LoggerMessage(1008, LogLevel.Information, "listening on UDP {Address} with {Shards} threads")]
     public static partial void Listening(ILogger log, string address, int shards);
 
+    [LoggerMessage(1009, LogLevel.Warning, "the contact list has expired ({Until}): its routers are still looked for, and fresh contacts are learnt from those that answer; get a current list when there is one")]
+    public static partial void ListExpired(ILogger log, string until);
+
+    [LoggerMessage(1010, LogLevel.Warning, "{Trouble}")]
+    public static partial void StateTrouble(ILogger log, string trouble);
+
+    [LoggerMessage(1011, LogLevel.Information, "the onion key was replaced; the one before is kept for a day")]
+    public static partial void OnionKeyRotated(ILogger log);
+
     [LoggerMessage(1100, LogLevel.Debug, "a link to {Peer} is up")]
     public static partial void LinkUp(ILogger log, Redacted<string> peer);
 

@@ -1,6 +1,7 @@
 using Oxen.Router.Core;
 using Oxen.Router.Core.Carrier;
 using Oxen.Router.Core.Directory;
+using Oxen.Router.Core.Gossip;
 using Oxen.Router.Core.Links;
 using Oxen.Router.Core.Packets;
 using Oxen.Router.Core.Paths;
@@ -117,10 +118,17 @@ internal sealed class RouterNode : IControlEvents, IAsyncDisposable
 
     public CancellationToken Stopping => _stop.Token;
 
-    /// <param name="directory">Who is a relay; an address that the system chose can be published before.</param>
+    /// <param name="directory">Who is a relay; an address that the system chose can be published before. With <see cref="RouterNodeOptions.Directory"/> the router has one of its own.</param>
     public void Start(NodeDirectory directory)
     {
         _started = true;
+        DirectoryOptions? own = _options.Directory;
+        if (own is not null)
+        {
+            directory = NodeDirectory.Empty;
+            if (_options.Nodes is { } source) own = own with { Roster = RosterSource.Of(source.Current), RosterUntilUnixSeconds = long.MaxValue };
+        }
+
         _control.Core = new ControlCore(
             new ControlOptions
             {
@@ -130,17 +138,38 @@ internal sealed class RouterNode : IControlEvents, IAsyncDisposable
                 Builds = _options.Builds,
                 Budget = _options.Budget,
                 Client = _options.Client,
+                Directory = own,
             },
             DataPlane,
             directory,
             NetworkClock,
             this,
-            _controlEntropy);
+            _controlEntropy,
+            Clock.Now);
+        if (own is not null && _options.Nodes is { } nodes) nodes.Changed += OnNodesChanged;
         foreach (UdpDriver<ShardHost> driver in _drivers) driver.Start();
         _sessions.Start();
         _control.Start();
         if (_options.Client is not null) Client!.Start(_options.Proxied, _options.Tunnel is not null);
     }
+
+    /// <summary>The directory as a file, and its version: equal as long as nothing changed.</summary>
+    public Task<(int Version, byte[] Bytes)> ExportDirectoryAsync(ReadOnlyMemory<byte> networkId) =>
+        _control.InvokeAsync(now => _control.Core.Directory is { } directory ? (directory.Version, directory.Export(networkId.Span, now)) : (0, []));
+
+    /// <summary>Null for a router whose directory stays as it was started.</summary>
+    public Task<DirectoryView?> ReadDirectoryAsync() => _control.InvokeAsync(_ => _control.Core.ReadDirectory() is { } d
+        ? new DirectoryView(d.Members, d.Known, d.Relays, d.Exits, _control.Core.Directory!.Fetch?.CurrentAsOfUnixSeconds ?? 0)
+        : null);
+
+    /// <summary>Another contact list: who may be a relay until when, and contacts to find them by.</summary>
+    public void SetRoster(RelayRoster roster, long untilUnixSeconds, IReadOnlyList<RouterContact> contacts)
+    {
+        if (_options.Nodes is null) _control.Post(now => _control.Core.SetRoster(roster, untilUnixSeconds, contacts, now));
+    }
+
+    /// <summary>To be called every few seconds: so the router notices that the machine slept or its clock was set.</summary>
+    public void TellWallClock() => _control.Post(now => _control.Core.HandleWallClock((_options.Time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks * 100, now));
 
     /// <summary>What the router has done so far.</summary>
     public RouterFigures ReadFigures()
@@ -187,6 +216,7 @@ internal sealed class RouterNode : IControlEvents, IAsyncDisposable
     {
         if (_stopped) return;
         _stopped = true;
+        if (_options.Nodes is { } nodes) nodes.Changed -= OnNodesChanged;
         try
         {
             if (_started) await _control.StopCoreAsync().WaitAsync(patience).ConfigureAwait(false);
@@ -273,6 +303,8 @@ internal sealed class RouterNode : IControlEvents, IAsyncDisposable
     }
 
     // ---- inside ----
+
+    private void OnNodesChanged() => _control.Post(now => _control.Core.SetRoster(RosterSource.Of(_options.Nodes!.Current), long.MaxValue, [], now));
 
     internal void Notice(RouterNoticeKind kind, string text, TimeSpan time = default, Exception? exception = null) =>
         _options.OnNotice?.Invoke(new RouterNotice(kind, Name, text, time, exception));

@@ -1,5 +1,6 @@
 using Oxen.Router.Core;
 using Oxen.Router.Core.Directory;
+using Oxen.Router.Core.Gossip;
 using Oxen.Router.Core.Links;
 using Oxen.Router.Core.Paths;
 using Oxen.Router.Core.Relay;
@@ -28,6 +29,12 @@ internal sealed class RouterNodeOptions
 
     /// <summary>A client's: doors will ask for paths, so some are made ready at the start.</summary>
     public bool Proxied { get; init; } = true;
+
+    /// <summary>How the router follows the network; null: what it is started with stays as it is.</summary>
+    public DirectoryOptions? Directory { get; init; }
+
+    /// <summary>Says who may be a relay, in place of the roster of <see cref="Directory"/>; null: nobody but that.</summary>
+    public INodeSource? Nodes { get; init; }
 
     /// <summary>Null: a relay that passes nothing to the outside.</summary>
     public ExitPolicy? ExitPolicy { get; init; }

@@ -1,6 +1,7 @@
 using Oxen.Router.Core;
 using Oxen.Router.Core.Carrier;
 using Oxen.Router.Core.Directory;
+using Oxen.Router.Core.Gossip;
 using Oxen.Router.Core.Links;
 using Oxen.Router.Core.Packets;
 using Oxen.Router.Core.Paths;
@@ -28,6 +29,9 @@ internal sealed record SimRouterOptions
     public OnionKeyRing? OnionKeys { get; init; }
 
     public ClientPathOptions? Client { get; init; }
+
+    /// <summary>A directory of its own, which follows the network; null: the world's, which stays as it is.</summary>
+    public DirectoryOptions? Directory { get; init; }
 
     public TimeSpan ClockSkew { get; init; }
 
@@ -71,6 +75,7 @@ internal sealed class SimRouter : ISimNode, IControlEvents, IClientSessionEvents
     {
         _network = network;
         Options = options;
+        Nodes = options.Directory is null ? directory : NodeDirectory.Empty;
         var entropy = new SeededEntropy(options.Seed);
         Clock = new NetworkClock(SimClock.StartUnixNanoseconds + options.ClockSkew.Ticks * 100);
         _shards = [.. Enumerable.Range(0, options.Shards).Select(i => new ShardCore(options.Shard with { Shard = i, ShardCount = options.Shards, Tunnel = options.Tunnel }, Clock, entropy))];
@@ -101,12 +106,13 @@ internal sealed class SimRouter : ISimNode, IControlEvents, IClientSessionEvents
         }
 
         Control = new ControlCore(
-            new ControlOptions { Links = options.Links, Identity = options.Identity, OnionKeys = options.OnionKeys, Builds = options.Builds, Budget = options.Budget, Client = options.Client },
+            new ControlOptions { Links = options.Links, Identity = options.Identity, OnionKeys = options.OnionKeys, Builds = options.Builds, Budget = options.Budget, Client = options.Client, Directory = options.Directory },
             DataPlane,
-            directory,
+            Nodes,
             Clock,
             this,
-            entropy);
+            entropy,
+            network.Now);
         network.Attach(options.Address, this);
     }
 
@@ -119,6 +125,9 @@ internal sealed class SimRouter : ISimNode, IControlEvents, IClientSessionEvents
     public RouterId Id => Options.Identity?.Id ?? default;
 
     public NetworkClock Clock { get; }
+
+    /// <summary>The network as this router sees it.</summary>
+    public NodeDirectory Nodes { get; }
 
     public DataPlane DataPlane { get; }
 

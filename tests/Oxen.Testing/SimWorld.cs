@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using Oxen.Router.Core;
 using Oxen.Router.Core.Directory;
+using Oxen.Router.Core.Gossip;
 using Oxen.Router.Core.Links;
 using Oxen.Router.Core.Packets;
 using Oxen.Router.Core.Paths;
@@ -28,7 +29,7 @@ internal sealed class SimWorld : IDisposable
     private readonly SeededEntropy _entropy;
     private int _incarnations;
 
-    public SimWorld(ulong seed, int relays = 8, int exits = 2, SimLink? link = null, Func<int, SimRouterOptions, SimRouterOptions>? adjust = null, bool tunnels = false)
+    public SimWorld(ulong seed, int relays = 8, int exits = 2, SimLink? link = null, Func<int, SimRouterOptions, SimRouterOptions>? adjust = null, bool tunnels = false, bool gossip = false)
     {
         Seed = seed;
         _entropy = new SeededEntropy(seed ^ 0x5EED);
@@ -53,6 +54,17 @@ internal sealed class SimWorld : IDisposable
         ContactList list = ContactList.Create(listKey, network, contacts, Now - 86_400, Now + 86_400);
         if (ContactList.TryOpen(list.Encoded, listKey.Id, network, Now, out ContactList? opened) != ContactFault.None) throw new InvalidOperationException("the list does not open");
         Directory = NodeDirectory.From(opened!, Now);
+        Contacts = contacts;
+        Roster = RelayRoster.From(opened!);
+        if (gossip)
+        {
+            for (int i = 0; i < options.Count; i++)
+            {
+                var own = new OwnRouter { Capabilities = contacts[i].Capabilities, Addresses = contacts[i].Addresses.ToArray(), Region = "test-1", StoreOnionKey = static _ => true };
+                options[i] = options[i] with { Directory = new DirectoryOptions { Roster = Roster, Contacts = contacts, Own = own } };
+            }
+        }
+
         for (int i = 0; i < options.Count; i++) Routers.Add(Start(adjust is null ? options[i] : adjust(i, options[i])));
     }
 
@@ -61,6 +73,11 @@ internal sealed class SimWorld : IDisposable
     public SimNetwork Network { get; }
 
     public NodeDirectory Directory { get; }
+
+    /// <summary>What the list says of each router, and who is on it.</summary>
+    public IReadOnlyList<RouterContact> Contacts { get; }
+
+    public RelayRoster Roster { get; }
 
     /// <summary>Relays, then exits: those that run now. A restarted one takes the place of its predecessor.</summary>
     public List<SimRouter> Routers { get; } = [];

@@ -86,7 +86,8 @@ internal sealed class ContactList
     /// Reads a list: size and header first, then the signature, and only then what is inside. A list that is not of
     /// `networkId`, not signed by `listKey` or not valid now is refused as a whole.
     /// </summary>
-    public static ContactFault TryOpen(ReadOnlySpan<byte> data, RouterId listKey, ReadOnlySpan<byte> networkId, long nowUnixSeconds, out ContactList? list)
+    /// <param name="nowUnixSeconds">Null: whatever its time. An expired list still tells where a network was to be found.</param>
+    public static ContactFault TryOpen(ReadOnlySpan<byte> data, RouterId listKey, ReadOnlySpan<byte> networkId, long? nowUnixSeconds, out ContactList? list)
     {
         ArgumentOutOfRangeException.ThrowIfNotEqual(networkId.Length, NetworkIdBytes);
         list = null;

@@ -11,17 +11,20 @@ internal sealed class OnionKeyRing : IDisposable
 
     private Instant _currentSince;
 
-    public OnionKeyRing(OnionKeyPair current, Instant now)
+    /// <param name="currentSince">When the current key became the current one; may lie before the start of this process.</param>
+    /// <param name="previous">The key before it, if it is kept still.</param>
+    public OnionKeyRing(OnionKeyPair current, Instant currentSince, OnionKeyPair? previous = null)
     {
         Current = current;
-        _currentSince = now;
+        Previous = previous;
+        _currentSince = currentSince;
     }
 
     public OnionKeyPair Current { get; private set; }
 
     public OnionKeyPair? Previous { get; private set; }
 
-    /// <summary>When the host should publish a new contact with a new key. A static directory cannot follow and does not ask.</summary>
+    /// <summary>When a new key is due, and a contact that tells of it. A static directory cannot follow and does not ask.</summary>
     public Instant RotateAt => _currentSince + Term;
 
     /// <summary>When <see cref="Expire"/> has something to wipe.</summary>

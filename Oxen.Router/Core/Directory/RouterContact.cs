@@ -1,24 +1,26 @@
 using System.Buffers.Binary;
+using System.Security.Cryptography;
 using System.Text;
 using Oxen.Router.Native.Sodium;
 
 namespace Oxen.Router.Core.Directory;
 
-// Router contact, version 1 (docs/protocol/directory.md#contact). Integers are big-endian, times unix seconds.
+// Router contact, version 2 (docs/protocol/directory.md#contact). Integers are big-endian, times unix seconds.
 //
-//     0     1   version (1)
+//     0     1   version (2)
 //     1     1   capabilities: 1 relay, 2 exit, 4 exit with a tunnel
 //     2     2   length of the whole record, signature included
 //     4    32   router id (Ed25519)
-//    36     8   valid from
+//    36     8   published: of two contacts of one router the later one counts
 //    44     8   valid until
 //    52     8   onion key id
-//    60    32   onion key, X25519
-//    92  1184   onion key, ML-KEM-768
-//  1276     1+n region, n <= 16       lower-case letters, digits, '-'
+//    60     8   id of the onion key before, which still opens builds; 0: none does
+//    68    32   onion key, X25519
+//   100  1184   onion key, ML-KEM-768
+//  1284     1+n region, n <= 16       lower-case letters, digits, '-'
 //     .     1+n operator, n <= 32     those, '.' and '_'
 //     .     1+  addresses, 1 to 4: family 1 (4 or 6), port 2, address 4 or 16; the preferred one first, no two alike
-//     .    64   Ed25519 signature over "oxen router contact v1\0" || everything before
+//     .    64   Ed25519 signature over "oxen router contact v2\0" || everything before
 //
 // One contact has one encoding: decode(x) succeeds only if encode(decode(x)) = x.
 
@@ -40,7 +42,7 @@ internal enum RouterCapabilities : byte
 /// <summary>What a router says of itself, signed by its identity. Immutable.</summary>
 internal sealed class RouterContact
 {
-    public const byte Version = 1;
+    public const byte Version = 2;
     public const int MaxAddresses = 4;
     public const int MaxRegionBytes = 16;
     public const int MaxOperatorBytes = 32;
@@ -49,7 +51,10 @@ internal sealed class RouterContact
     /// <summary>The longest time that a contact may be valid for.</summary>
     public const long MaxValidSeconds = 400L * 24 * 3600;
 
-    private const int FixedBytes = 1276;
+    /// <summary>How far the publisher's clock may be ahead of the reader's.</summary>
+    public const long ClockSlackSeconds = 600;
+
+    private const int FixedBytes = 1284;
     private const int MinBytes = FixedBytes + 1 + 1 + 1 + 7 + RouterIdentity.SignatureBytes;
     private const RouterCapabilities AllCapabilities = RouterCapabilities.Relay | RouterCapabilities.Exit | RouterCapabilities.Tunnel;
 
@@ -63,6 +68,9 @@ internal sealed class RouterContact
         Region = region;
         Operator = operatorLabel;
         Id = new RouterId(encoded.AsSpan(4, RouterId.Bytes));
+        Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
+        SHA256.HashData(encoded, hash);
+        Digest = BinaryPrimitives.ReadUInt128BigEndian(hash);
     }
 
     public RouterId Id { get; }
@@ -83,20 +91,27 @@ internal sealed class RouterContact
     /// <summary>Who runs it, by its own word; empty when it does not say. Two relays of one operator never share a path.</summary>
     public string Operator { get; }
 
-    public long ValidFromUnixSeconds => BinaryPrimitives.ReadInt64BigEndian(_encoded.AsSpan(36));
+    /// <summary>When its router wrote it.</summary>
+    public long PublishedUnixSeconds => BinaryPrimitives.ReadInt64BigEndian(_encoded.AsSpan(36));
 
     public long ValidUntilUnixSeconds => BinaryPrimitives.ReadInt64BigEndian(_encoded.AsSpan(44));
 
     public ulong OnionKeyId => BinaryPrimitives.ReadUInt64BigEndian(_encoded.AsSpan(52));
 
-    public ReadOnlySpan<byte> OnionXPublic => _encoded.AsSpan(60, X25519.PublicKeyBytes);
+    /// <summary>The key before, which the router still opens builds with; 0: none.</summary>
+    public ulong PreviousKeyId => BinaryPrimitives.ReadUInt64BigEndian(_encoded.AsSpan(60));
 
-    public ReadOnlySpan<byte> OnionKemPublic => _encoded.AsSpan(92, MlKem768.PublicKeyBytes);
+    public ReadOnlySpan<byte> OnionXPublic => _encoded.AsSpan(68, X25519.PublicKeyBytes);
+
+    public ReadOnlySpan<byte> OnionKemPublic => _encoded.AsSpan(100, MlKem768.PublicKeyBytes);
+
+    /// <summary>The first 16 bytes of the encoding's SHA-256: equal for equal contacts, and only for them.</summary>
+    public UInt128 Digest { get; }
 
     /// <summary>The canonical bytes, signature included.</summary>
     public ReadOnlySpan<byte> Encoded => _encoded;
 
-    private static ReadOnlySpan<byte> SignatureLabel => "oxen router contact v1\0"u8;
+    private static ReadOnlySpan<byte> SignatureLabel => "oxen router contact v2\0"u8;
 
     /// <summary>Writes and signs this router's own contact.</summary>
     /// <exception cref="ArgumentException">A field breaks the format; `paramName` says which.</exception>
@@ -107,8 +122,9 @@ internal sealed class RouterContact
         ReadOnlySpan<UdpAddress> addresses,
         string region,
         string operatorLabel,
-        long validFromUnixSeconds,
-        long validUntilUnixSeconds)
+        long publishedUnixSeconds,
+        long validUntilUnixSeconds,
+        ulong previousKeyId = 0)
     {
         if (!IsLabel(region, MaxRegionBytes, "-")) throw new ArgumentException("a region is up to 16 of a-z, 0-9, '-'", nameof(region));
         if (!IsLabel(operatorLabel, MaxOperatorBytes, "-._")) throw new ArgumentException("an operator is up to 32 of a-z, 0-9, '-', '.', '_'", nameof(operatorLabel));
@@ -118,11 +134,12 @@ internal sealed class RouterContact
         buffer[0] = Version;
         buffer[1] = (byte)capabilities;
         identity.Id.CopyTo(buffer[4..]);
-        BinaryPrimitives.WriteInt64BigEndian(buffer[36..], validFromUnixSeconds);
+        BinaryPrimitives.WriteInt64BigEndian(buffer[36..], publishedUnixSeconds);
         BinaryPrimitives.WriteInt64BigEndian(buffer[44..], validUntilUnixSeconds);
         BinaryPrimitives.WriteUInt64BigEndian(buffer[52..], onionKey.Id);
-        onionKey.XPublic.CopyTo(buffer[60..]);
-        onionKey.KemPublic.CopyTo(buffer[92..]);
+        BinaryPrimitives.WriteUInt64BigEndian(buffer[60..], previousKeyId);
+        onionKey.XPublic.CopyTo(buffer[68..]);
+        onionKey.KemPublic.CopyTo(buffer[100..]);
         int at = FixedBytes;
         at += WriteLabel(buffer[at..], region);
         at += WriteLabel(buffer[at..], operatorLabel);
@@ -143,7 +160,7 @@ internal sealed class RouterContact
         return fault switch
         {
             ContactFault.None => contact!,
-            ContactFault.ValidTooLong => throw new ArgumentException("valid until must lie after valid from, by at most 400 days", nameof(validUntilUnixSeconds)),
+            ContactFault.ValidTooLong => throw new ArgumentException("valid until must lie after published, by at most 400 days", nameof(validUntilUnixSeconds)),
             _ => throw new ArgumentException($"the contact would be refused: {fault}", nameof(addresses)),
         };
     }
@@ -173,8 +190,9 @@ internal sealed class RouterContact
         fault = ReadAddresses(rest, out UdpAddress[] addresses);
         if (fault != ContactFault.None) return fault;
 
-        ulong keyId = OnionKeyPair.ComputeId(data.Slice(60, X25519.PublicKeyBytes), data.Slice(92, MlKem768.PublicKeyBytes));
+        ulong keyId = OnionKeyPair.ComputeId(data.Slice(68, X25519.PublicKeyBytes), data.Slice(100, MlKem768.PublicKeyBytes));
         if (keyId != BinaryPrimitives.ReadUInt64BigEndian(data[52..])) return ContactFault.WrongKeyId;
+        if (keyId == BinaryPrimitives.ReadUInt64BigEndian(data[60..])) return ContactFault.Malformed;
         contact = new RouterContact(data.ToArray(), addresses, region, operatorLabel);
         return ContactFault.None;
     }
@@ -191,15 +209,35 @@ internal sealed class RouterContact
     public ContactFault Verify(long nowUnixSeconds)
     {
         ContactFault fault = CheckTime(nowUnixSeconds);
-        if (fault != ContactFault.None) return fault;
+        return fault == ContactFault.None ? VerifyTimeless() : fault;
+    }
+
+    /// <summary>Keys and signature, whatever the time: an expired contact still tells where a router was and what its key is.</summary>
+    public ContactFault VerifyTimeless()
+    {
         if (!OnionKeyPair.AreUsable(OnionXPublic, OnionKemPublic)) return ContactFault.UnusableKey;
         return HasGoodSignature() ? ContactFault.None : ContactFault.WrongSignature;
     }
 
     public ContactFault CheckTime(long nowUnixSeconds)
     {
-        if (nowUnixSeconds < ValidFromUnixSeconds) return ContactFault.NotYetValid;
+        if (nowUnixSeconds < PublishedUnixSeconds - ClockSlackSeconds) return ContactFault.NotYetValid;
         return nowUnixSeconds >= ValidUntilUnixSeconds ? ContactFault.Expired : ContactFault.None;
+    }
+
+    /// <summary>Whether this one replaces `other`, of the same router. A total order, so that all who saw both hold the same.</summary>
+    public bool IsNewerThan(RouterContact other) =>
+        PublishedUnixSeconds != other.PublishedUnixSeconds ? PublishedUnixSeconds > other.PublishedUnixSeconds : Digest > other.Digest;
+
+    /// <summary>Router and time of a contact that was not decoded yet; for looking before anything is paid for.</summary>
+    public static bool TryPeek(ReadOnlySpan<byte> data, out RouterId id, out long publishedUnixSeconds)
+    {
+        id = default;
+        publishedUnixSeconds = 0;
+        if (data.Length < MinBytes) return false;
+        id = new RouterId(data.Slice(4, RouterId.Bytes));
+        publishedUnixSeconds = BinaryPrimitives.ReadInt64BigEndian(data[36..]);
+        return true;
     }
 
     internal static bool IsPublishable(UdpAddress address)

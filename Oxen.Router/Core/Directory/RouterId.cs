@@ -3,7 +3,7 @@ using System.Buffers.Binary;
 namespace Oxen.Router.Core.Directory;
 
 /// <summary>A router's name: its 32-byte Ed25519 public key.</summary>
-internal readonly record struct RouterId
+internal readonly record struct RouterId : IComparable<RouterId>
 {
     public const int Bytes = 32;
 
@@ -26,6 +26,15 @@ internal readonly record struct RouterId
         BinaryPrimitives.WriteUInt64BigEndian(destination[8..], _b);
         BinaryPrimitives.WriteUInt64BigEndian(destination[16..], _c);
         BinaryPrimitives.WriteUInt64BigEndian(destination[24..], _d);
+    }
+
+    /// <summary>The order of the bytes.</summary>
+    public int CompareTo(RouterId other)
+    {
+        if (_a != other._a) return _a < other._a ? -1 : 1;
+        if (_b != other._b) return _b < other._b ? -1 : 1;
+        if (_c != other._c) return _c < other._c ? -1 : 1;
+        return _d.CompareTo(other._d);
     }
 
     public byte[] ToArray()

@@ -82,7 +82,7 @@ internal sealed partial class LinkManager
         }
 
         var key = new RouterId(connection.Quic.PeerPublicKey);
-        LinkPeer peer = _directory.TryGet(key, out _) ? LinkPeer.Relay : LinkPeer.Client;
+        LinkPeer peer = _directory.IsMember(key) ? LinkPeer.Relay : LinkPeer.Client;
         TimeSpan ahead = PeerAhead(connection, open.UnixMilliseconds, now);
         connection.ContinuationSecret = Exported(connection, ContinueLabel, []);
         if (peer == LinkPeer.Client && open.Shards > _options.MaxClientShards)
@@ -260,7 +260,7 @@ internal sealed partial class LinkManager
     /// <summary>Whether there is no room for this newcomer: of all links a part is the relays', of the clients' each prefix has its own.</summary>
     private bool IsCrowded(QuicConnection newcomer)
     {
-        if (_directory.TryGet(new RouterId(newcomer.PeerPublicKey), out _)) return _connections.Count >= _options.MaxLinks;
+        if (_directory.IsMember(new RouterId(newcomer.PeerPublicKey))) return _connections.Count >= _options.MaxLinks;
         if (_connections.Count >= (long)_options.MaxLinks * _options.ClientPermille / 1000) return true;
         int near = 0;
         ulong prefix = PrefixOf(newcomer.RemoteAddress);

@@ -141,6 +141,7 @@ internal sealed partial class LinkManager
         {
             (byte)RequestKind.Build => BuildMessage.RequestBytes + 1,
             (byte)RequestKind.Plugin => _options.MaxPluginBytes + 1,
+            (byte)RequestKind.Directory => _options.MaxDirectoryBytes + 1,
             _ => 0,
         };
         if (request.Input.Length >= cap) return false;

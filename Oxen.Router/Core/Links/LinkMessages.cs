@@ -28,6 +28,9 @@ internal enum RequestKind : byte
 {
     Build = 1,
     Plugin = 2,
+
+    /// <summary>Of the directory: docs/protocol/directory.md#requests.</summary>
+    Directory = 3,
 }
 
 /// <summary>Why a path is closed, as neighbours tell it to each other; says nothing about who or where.</summary>

@@ -32,6 +32,9 @@ internal sealed class LinkOptions
     /// <summary>Path handles are 8 bytes and a build message a little over 10 kB.</summary>
     public int MaxPluginBytes { get; init; } = 64 * 1024;
 
+    /// <summary>The directory's requests (docs/protocol/directory.md#requests).</summary>
+    public int MaxDirectoryBytes { get; init; } = 60_000;
+
     /// <summary>Connections that strangers may have with us, those under way too. Links that we dial ourselves are as many as the directory has relays.</summary>
     public int MaxLinks { get; init; } = 4096;
 

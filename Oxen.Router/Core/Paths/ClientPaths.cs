@@ -17,8 +17,14 @@ internal sealed class ClientPathOptions
 
     public SizeClass Class { get; init; } = SizeClass.Full;
 
-    /// <summary>Relays that are never used.</summary>
-    public IReadOnlyList<RouterId> Excluded { get; init; } = [];
+    /// <summary>What no path may break.</summary>
+    public PathRules Rules { get; init; } = PathRules.None;
+
+    /// <summary>Relays that paths begin with: drawn once and kept.</summary>
+    public GuardOptions Guards { get; init; } = new();
+
+    /// <summary>Where they are kept between runs; null: for this run only.</summary>
+    public IGuardStore? GuardStore { get; init; }
 
     /// <summary>Tests alone: sees the hops of each path that was built, with copies of their key chains, to look for them where they must not be.</summary>
     public Action<IReadOnlyList<RouterId>, IReadOnlyList<HopChains>>? KeyWitness { get; init; }
@@ -82,12 +88,18 @@ internal sealed class ClientPaths(ClientPathOptions options, LinkManager links, 
     private readonly Dictionary<LinkRequest, ClientPath> _building = [];
     private readonly Dictionary<PathRef, ClientPath> _ready = [];
     private readonly Dictionary<RouterId, Penalty> _penalties = [];
+    private readonly GuardSet _guards = new(options.Guards, options.GuardStore, entropy);
+    private readonly RelayMeasures _measures = new();
+    private int _directoryVersion = -1;
 
     /// <summary>Why a relay is left out for a while: it may have been the one (several on the path), or it was seen to be.</summary>
     private readonly record struct Penalty(Instant Until, bool Seen);
 
-    /// <summary>Why there is no path, in words, when the last try failed; empty when all is well.</summary>
+    /// <summary>Why there is no path, or what is wrong with those that there are, in words; empty when all is well.</summary>
     public string Trouble { get; private set; } = "";
+
+    /// <summary>The relays that this client's paths begin with.</summary>
+    public GuardSet Guards => _guards;
 
     public int ReadyCount => _ready.Count;
 
@@ -131,6 +143,33 @@ internal sealed class ClientPaths(ClientPathOptions options, LinkManager links, 
         foreach (ClientPath path in group.Paths.ToArray()) Close(path, PathCloseReason.Finished, tellLink: true, tellSession: true, "its group ended");
     }
 
+    /// <summary>The network looks otherwise than before: what found no path may find one now.</summary>
+    public void OnDirectoryChanged(Instant now)
+    {
+        RefreshGuards(now);
+        if (directory.Version == _directoryVersion) return;
+        _directoryVersion = directory.Version;
+        foreach (Group group in _groups.Values)
+        {
+            if (group.Paths.Count > 0 || group.RetryAt <= now) continue;
+            group.RetryAt = now;
+            group.Backoff = FirstRetry;
+        }
+    }
+
+    public void RefreshGuards(Instant now) => _guards.Refresh(directory, options.Rules, Unix(now));
+
+    /// <summary>We slept, or the clock jumped: whoever was out of reach may not be any more.</summary>
+    public void OnWokeUp(Instant now)
+    {
+        _guards.Forgive();
+        _penalties.Clear();
+        foreach (Group group in _groups.Values) (group.RetryAt, group.Backoff) = (now, FirstRetry);
+    }
+
+    /// <summary>Whether a path begins, or is being built, over this link.</summary>
+    public bool Uses(Link link) => _groups.Values.Any(g => g.Paths.Any(p => p.First == link));
+
     /// <summary>The session thread gave a path up.</summary>
     /// <param name="suspect">The nearest hop that did not answer, or -1: not known.</param>
     public void OnPathFailed(PathRef number, int suspect, Instant now)
@@ -142,6 +181,8 @@ internal sealed class ClientPaths(ClientPathOptions options, LinkManager links, 
         // out for a while if there are enough others.
         for (int hop = 0; hop < path.Hops.Length - 1; hop++)
             if (suspect < 0 || hop == suspect || hop == suspect - 1) Punish(path.Hops[hop].Id, seen: hop == suspect, now);
+        if (suspect >= 0) _measures.OnFailed(path.Hops[suspect].Id);
+        if (suspect == 0) _guards.OnUnreachable(path.Hops[0].Id, now);
         Close(path, PathCloseReason.Finished, tellLink: true, tellSession: false);
         Fill(path.Group, now);
     }
@@ -203,7 +244,9 @@ internal sealed class ClientPaths(ClientPathOptions options, LinkManager links, 
             path.Expires);
         _ready.Add(path.Path, path);
         path.Group.Backoff = FirstRetry;
-        Trouble = "";
+        _measures.OnBuilt(path.Hops, now - path.Started);
+        _guards.OnBuilt(path.Hops[0].Id, Unix(now), now);
+        Trouble = _guards.Trouble(now);
         Built++;
         events.OnPathReady(new PathReady
         {
@@ -227,6 +270,7 @@ internal sealed class ClientPaths(ClientPathOptions options, LinkManager links, 
         string why = path.First.State == LinkState.Closed && path.First.CloseReason.Length > 0
             ? $"no link to the first hop: {path.First.CloseReason}"
             : "the path build was not answered in time";
+        if (path.First.State == LinkState.Closed) _guards.OnUnreachable(path.Hops[0].Id, now);
         Fail(path, why, 0, now);
         return true;
     }
@@ -309,7 +353,7 @@ internal sealed class ClientPaths(ClientPathOptions options, LinkManager links, 
         int shard = dataPlane.ChooseShard();
         if (first is null || !dataPlane.TryTakePath(shard, out PathRef number))
         {
-            Trouble = first is null ? "no link to the first hop can be made" : "too many paths";
+            Trouble = first is null ? "no link to the first hop can be made: this router is stopping, or knows no address of it" : "too many paths";
             Retry(group, now);
             return false;
         }
@@ -343,9 +387,8 @@ internal sealed class ClientPaths(ClientPathOptions options, LinkManager links, 
     private bool TryChoose(Group group, Instant now, out RouterContact[]? hops, out string? reason)
     {
         RouterId last = group.Exit.IsNone ? options.Exit : group.Exit;
-        HashSet<RouterId> forbidden = [.. options.Excluded];
-        HashSet<RouterId> seen = [.. forbidden];
-        HashSet<RouterId> punished = [.. forbidden];
+        HashSet<RouterId> seen = [];
+        HashSet<RouterId> punished = [];
         foreach ((RouterId id, Penalty penalty) in _penalties.ToArray())
         {
             if (penalty.Until <= now)
@@ -364,14 +407,24 @@ internal sealed class ClientPaths(ClientPathOptions options, LinkManager links, 
         HashSet<RouterId> others = [];
         foreach (ClientPath other in group.Paths)
             foreach (RouterContact hop in other.Hops.AsSpan(0, other.Hops.Length - 1)) others.Add(hop.Id);
-        HashSet<RouterId>[] levels = [[.. punished, .. others], [.. seen, .. others], punished, seen, [.. forbidden, .. others], forbidden];
+        HashSet<RouterId>[] levels = [[.. punished, .. others], [.. seen, .. others], punished, seen, others, []];
 
-        reason = "";
+        // First hops are the guards', whatever happened to paths behind them: who makes paths fail gets no say in whom we use instead.
+        RefreshGuards(now);
+        HashSet<RouterId> busy = [.. _groups.Values.Where(g => g == group).SelectMany(g => g.Paths).Select(p => p.Hops[0].Id)];
+        IReadOnlyList<RouterId> guards = _guards.Choose(busy, now);
+        reason = _guards.Trouble(now);
         hops = null;
+        if (guards.Count == 0)
+        {
+            if (reason.Length == 0) reason = directory.Known.Count == 0 ? "no relay is known: give it a current contact list" : "no relay that is known is allowed as first hop: " + options.Rules.Explain([.. directory.Known.Where(c => c.IsRelay)], "relays");
+            return false;
+        }
+
         foreach (HashSet<RouterId> excluded in levels)
         {
             if (!last.IsNone && excluded.Contains(last)) continue;
-            if (PathSelector.TrySelect(new PathWish { Hops = options.Hops, Last = last, Tunnel = group.Tunnel, Excluded = excluded }, directory, entropy, out hops, out reason)) return true;
+            if (PathSelector.TrySelect(new PathWish { Hops = options.Hops, Last = last, Tunnel = group.Tunnel, Excluded = excluded, Guards = guards, Rules = options.Rules, Measures = _measures }, directory, entropy, out hops, out reason)) return true;
         }
 
         return false;
@@ -380,11 +433,13 @@ internal sealed class ClientPaths(ClientPathOptions options, LinkManager links, 
     private void Fail(ClientPath path, string why, int failedHop, Instant now)
     {
         Failed++;
-        Trouble = why;
+        Trouble = _guards.Trouble(now) is { Length: > 0 } guards ? $"{why}; {guards}" : why;
         if (failedHop >= 0 && failedHop < path.Hops.Length)
         {
             // Seen by the word of the hop before it, and that word may be a lie to steer us elsewhere: both are left out.
             Punish(path.Hops[failedHop].Id, seen: true, now);
+            _measures.OnFailed(path.Hops[failedHop].Id);
+            _guards.OnFailed(path.Hops[0].Id, own: failedHop == 0, now);
             if (failedHop > 0) Punish(path.Hops[failedHop - 1].Id, seen: false, now);
             if (failedHop == path.Hops.Length - 1 && path.Group.Paths.All(p => !p.Ready)) path.Group.Exit = default;
         }
@@ -433,6 +488,8 @@ internal sealed class ClientPaths(ClientPathOptions options, LinkManager links, 
         group.RetryAt = now + group.Backoff + RandomPart(group.Backoff);
         group.Backoff = 2 * group.Backoff > LastRetry ? LastRetry : 2 * group.Backoff;
     }
+
+    private long Unix(Instant now) => clock.UnixNanoseconds(now) / 1_000_000_000;
 
     private TimeSpan RandomPart(TimeSpan whole)
     {

@@ -16,19 +16,26 @@ internal sealed record PathWish
     /// <summary>The last hop must take IP packets.</summary>
     public bool Tunnel { get; init; }
 
-    /// <summary>First hops to prefer, best first: the client's guards. When one fits, no other relay becomes the first hop.</summary>
+    /// <summary>First hops, best first: the client's guards. When there are any, no other relay becomes the first hop.</summary>
     public IReadOnlyList<RouterId> Guards { get; init; } = [];
 
-    /// <summary>Routers that must not be on the path: dead ones, those of a path that just failed, the user's own list.</summary>
+    /// <summary>Second hops, in the same way: the second layer of a service's guards.</summary>
+    public IReadOnlyList<RouterId> Seconds { get; init; } = [];
+
+    /// <summary>The user's rules: no path breaks one.</summary>
+    public PathRules Rules { get; init; } = PathRules.None;
+
+    /// <summary>What weighs the relays that fit; null: all alike.</summary>
+    public RelayMeasures? Measures { get; init; }
+
+    /// <summary>Routers that are left out for now: dead ones, those of a path that just failed. Guards are judged by their own set.</summary>
     public IReadOnlySet<RouterId> Excluded { get; init; } = System.Collections.Frozen.FrozenSet<RouterId>.Empty;
 }
 
-// Chooses hops: the exit first (there are fewest of them), then the first hop (a guard if one fits), then the middles,
-// each uniformly among the relays that fit beside those chosen. No router twice; no two of one /16 (IPv4), /32 (IPv6) or
-// operator. A dead end (few relays, many of one family) is tried again with other dice, then given up with a reason.
-//
-// Uniform is the honest choice while nothing measures capacity; weights would come from the directory, not from what a
-// relay says of itself.
+// Chooses hops: the exit first (there are fewest of them), then the first hop (the first guard that fits), then the others, each
+// at random among the relays that fit beside those chosen, by weights that this client measured itself (RelayMeasures). No
+// router twice; no two of one /16 (IPv4), /32 (IPv6), operator or known autonomous system. A dead end (few relays, many of one
+// family) is tried again with other dice, then given up with a reason.
 
 /// <summary>Chooses the hops of a path. Only a client does: no relay ever picks the next hop.</summary>
 internal static class PathSelector
@@ -45,34 +52,20 @@ internal static class PathSelector
     {
         if (wish.Hops is < BuildFormat.MinHops or > BuildFormat.MaxHops) throw new ArgumentException("a path has 2 to 8 hops", nameof(wish));
         hops = null;
-        List<RouterContact> relays = [.. nodes.Relays.Where(r => !wish.Excluded.Contains(r.Id))];
-        List<RouterContact> lasts;
-        if (wish.Last.IsNone)
+        PathRules rules = wish.Rules;
+        List<RouterContact> relays = [.. nodes.Relays.Where(r => !wish.Excluded.Contains(r.Id) && rules.BrokenBy(r) is null)];
+        if (!TryLasts(wish, nodes, out List<RouterContact> lasts, out reason)) return false;
+        RouterContact[] guards = Found(wish.Guards, wish.Guards);
+        if (wish.Guards.Count > 0 && guards.Length == 0)
         {
-            RouterContact[] exits = [.. nodes.Exits.Where(e => !wish.Tunnel || e.HasTunnel)];
-            lasts = [.. exits.Where(e => !wish.Excluded.Contains(e.Id))];
-            if (lasts.Count == 0)
-            {
-                string with = wish.Tunnel ? " with a tunnel" : "";
-                reason = exits.Length == 0
-                    ? $"the directory knows no exit{with}"
-                    : Words($"all {exits.Length} exits{with} of the directory are excluded");
-                return false;
-            }
+            reason = Words($"none of this client's {wish.Guards.Count} guards (the relays that its paths begin with) has a contact that is fresh enough");
+            return false;
         }
-        else if (nodes.TryGet(wish.Last, out RouterContact? last))
-        {
-            if (wish.Excluded.Contains(wish.Last))
-            {
-                reason = "the last hop asked for is excluded";
-                return false;
-            }
 
-            lasts = [last];
-        }
-        else
+        RouterContact[] seconds = Found(wish.Seconds, wish.Seconds.Where(s => !wish.Excluded.Contains(s)));
+        if (wish.Seconds.Count > 0 && seconds.Length == 0)
         {
-            reason = "the last hop asked for is not in the directory";
+            reason = Words($"none of the {wish.Seconds.Count} relays of the second layer can be used now");
             return false;
         }
 
@@ -81,8 +74,8 @@ internal static class PathSelector
         int longest = 0;
         for (int attempt = 0; attempt < Attempts; attempt++)
         {
-            chosen[^1] = lasts[Uniform(entropy, lasts.Count)];
-            int count = TryOnce(chosen, wish, nodes, relays, fitting, entropy);
+            chosen[^1] = Pick(lasts, wish, entropy);
+            int count = TryOnce(chosen, wish, nodes, guards, seconds, relays, fitting, entropy);
             if (count == wish.Hops)
             {
                 hops = chosen;
@@ -93,11 +86,21 @@ internal static class PathSelector
             longest = Math.Max(longest, count);
         }
 
-        reason = Words($"{wish.Hops} hops asked for, but only {longest} fit together: the directory has {nodes.Relays.Count} relays, {relays.Count} of them not excluded, and a path takes one of each /16 (IPv4), /32 (IPv6) and operator");
+        reason = guards.Length > 0 && longest == 1
+            ? Words($"none of this client's {guards.Length} guards may share a path with an exit that is left: each is of the same operator or network")
+            : Words($"{wish.Hops} hops asked for, but only {longest} fit together: the directory has {nodes.Relays.Count} relays, {relays.Count} of them not excluded, and a path takes one of each /16 (IPv4), /32 (IPv6) and operator; ask for fewer `hops`, or loosen the rules");
         return false;
+
+        RouterContact[] Found(IReadOnlyList<RouterId> all, IEnumerable<RouterId> some)
+        {
+            if (all.Count == 0) return [];
+            var found = new List<RouterContact>();
+            foreach (RouterId id in some) if (nodes.TryGetUsable(id, out RouterContact? contact) && contact.IsRelay && rules.BrokenBy(contact) is null) found.Add(contact);
+            return [.. found];
+        }
     }
 
-    /// <summary>Whether two routers may be on one path.</summary>
+    /// <summary>Whether two routers may be on one path, by what they say of themselves; <see cref="PathRules.MayShareAPath"/> knows more.</summary>
     public static bool MayShareAPath(RouterContact a, RouterContact b)
     {
         if (a.Id == b.Id) return false;
@@ -113,47 +116,79 @@ internal static class PathSelector
         return true;
     }
 
+    // The exits that may end the path, or the one that was asked for.
+    private static bool TryLasts(PathWish wish, NodeDirectory nodes, out List<RouterContact> lasts, [NotNullWhen(false)] out string? reason)
+    {
+        lasts = [];
+        reason = null;
+        if (wish.Last.IsNone)
+        {
+            string with = wish.Tunnel ? " with a tunnel" : "";
+            List<RouterContact> exits = [.. nodes.Exits.Where(e => !wish.Tunnel || e.HasTunnel)];
+            List<RouterContact> allowed = [.. exits.Where(e => wish.Rules.BrokenBy(e) is null)];
+            lasts = [.. allowed.Where(e => !wish.Excluded.Contains(e.Id))];
+            if (exits.Count == 0) reason = $"the directory knows no exit{with}";
+            else if (allowed.Count == 0) reason = wish.Rules.Explain(exits, "exits" + with);
+            else if (lasts.Count == 0) reason = Words($"all {allowed.Count} exits{with} of the directory are excluded");
+            return reason is null;
+        }
+
+        if (!nodes.TryGetUsable(wish.Last, out RouterContact? last)) reason = nodes.TryGet(wish.Last, out _) ? "the contact of the last hop asked for is too old" : "the last hop asked for is not in the directory";
+        else if (wish.Excluded.Contains(wish.Last)) reason = "the last hop asked for is excluded";
+        else if (wish.Rules.BrokenBy(last) is { } rule) reason = $"the last hop asked for breaks your rule `{rule}` in [client]: change one of the two";
+        else lasts = [last];
+        return reason is null;
+    }
+
     // Fills `chosen`, whose last place is taken, and returns how many places it could fill.
-    private static int TryOnce(RouterContact[] chosen, PathWish wish, NodeDirectory nodes, List<RouterContact> relays, List<RouterContact> fitting, IEntropy entropy)
+    private static int TryOnce(RouterContact[] chosen, PathWish wish, NodeDirectory nodes, RouterContact[] guards, RouterContact[] seconds, List<RouterContact> relays, List<RouterContact> fitting, IEntropy entropy)
     {
         for (int place = 0; place < chosen.Length - 1; place++)
         {
-            if (place == 0 && TryGuard(chosen[^1], wish, nodes, out RouterContact? guard))
+            if (place == 0 && guards.Length > 0)
             {
+                RouterContact? guard = Array.Find(guards, g => wish.Rules.MayShareAPath(g, chosen[^1], nodes));
+                if (guard is null) return 1;
                 chosen[0] = guard;
                 continue;
             }
 
             fitting.Clear();
-            foreach (RouterContact relay in relays)
+            IReadOnlyList<RouterContact> from = place == 1 && seconds.Length > 0 ? seconds : relays;
+            foreach (RouterContact relay in from)
             {
-                bool fits = MayShareAPath(relay, chosen[^1]);
-                for (int i = 0; i < place && fits; i++) fits = MayShareAPath(relay, chosen[i]);
+                bool fits = wish.Rules.MayShareAPath(relay, chosen[^1], nodes);
+                for (int i = 0; i < place && fits; i++) fits = wish.Rules.MayShareAPath(relay, chosen[i], nodes);
                 if (fits) fitting.Add(relay);
             }
 
             if (fitting.Count == 0) return place + 1;
-            chosen[place] = fitting[Uniform(entropy, fitting.Count)];
+            chosen[place] = Pick(fitting, wish, entropy);
         }
 
         return chosen.Length;
     }
 
-    private static bool TryGuard(RouterContact last, PathWish wish, NodeDirectory nodes, [NotNullWhen(true)] out RouterContact? guard)
+    // By weight. The bytes decide who sees the client: secret ones.
+    private static RouterContact Pick(List<RouterContact> from, PathWish wish, IEntropy entropy)
     {
-        foreach (RouterId id in wish.Guards)
+        if (wish.Measures is not { } measures) return from[Uniform(entropy, from.Count)];
+        double sum = 0;
+        foreach (RouterContact relay in from) sum += measures.WeightOf(relay.Id, wish.Rules.PrefersQuick);
+        double at = Uniform(entropy, 1 << 30) / (double)(1 << 30) * sum;
+        foreach (RouterContact relay in from)
         {
-            if (!wish.Excluded.Contains(id) && nodes.TryGet(id, out guard) && guard.IsRelay && MayShareAPath(guard, last)) return true;
+            at -= measures.WeightOf(relay.Id, wish.Rules.PrefersQuick);
+            if (at < 0) return relay;
         }
 
-        guard = null;
-        return false;
+        return from[^1];
     }
 
     private static ulong Network(UdpAddress address) => address.Family == UdpFamily.IPv4 ? address.High >> 48 : address.High >> 32;
 
     // Rejection keeps it uniform for every bound. The bytes decide who sees the client: secret ones.
-    private static int Uniform(IEntropy entropy, int bound)
+    internal static int Uniform(IEntropy entropy, int bound)
     {
         Span<byte> bytes = stackalloc byte[8];
         ulong limit = ulong.MaxValue - (ulong.MaxValue % (ulong)bound);

@@ -198,7 +198,7 @@ internal sealed class ContactVerbs(Screen screen)
         json.WriteString("operator", contact.Operator);
         json.WriteString("region", contact.Region);
         json.WriteString("onion_key_id", contact.OnionKeyId.ToString("x16", CultureInfo.InvariantCulture));
-        json.WriteNumber("valid_from", contact.ValidFromUnixSeconds);
+        json.WriteNumber("published", contact.PublishedUnixSeconds);
         json.WriteNumber("valid_until", contact.ValidUntilUnixSeconds);
         json.WriteString("verdict", ContactWords.Of(fault));
     }

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using Oxen.Router.Daemon.Configuration;
+using Oxen.Router.Daemon.Contacts;
 using Oxen.Router.Daemon.Status;
 using Oxen.Router.Daemon.Terminal;
 using Oxen.Router.Hosting;
@@ -58,6 +59,13 @@ internal sealed class StatusVerb(Screen screen)
             screen.Facts("tunnel", [
                 ("interface", tunnel.Interface), ("state", tunnel.Carries ? "IP packets pass" : "no exit has leased addresses yet; nothing passes"), ("packets out", Number(tunnel.PacketsRead)),
                 ("packets in", Number(tunnel.PacketsWritten)), ("moved to a spare path", $"{Number(tunnel.Switches)} times")]);
+        }
+
+        if (report.Network.Count > 0)
+        {
+            screen.Table(
+                ["network as seen by", "members", "known", "relays to build with", "exits to build with", "asked"],
+                report.Network.Select(n => (IReadOnlyList<string>)[n.Router, Number(n.Members), Number(n.Known), Number(n.Relays), Number(n.Exits), n.AskedUnixSeconds == 0 ? "" : ContactWords.Date(n.AskedUnixSeconds)]));
         }
 
         if (report.Paths.Count == 0) return;

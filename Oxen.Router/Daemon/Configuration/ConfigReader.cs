@@ -115,7 +115,7 @@ internal sealed partial class ConfigReader
 
     private RouterConfig? Build()
     {
-        ConfigSection router = _sections["router"], relay = _sections["relay"], client = _sections["client"], exit = _sections["exit"], log = _sections["log"], tun = _sections["tun"];
+        ConfigSection router = _sections["router"], relay = _sections["relay"], client = _sections["client"], exit = _sections["exit"], log = _sections["log"], tun = _sections["tun"], directory = _sections["directory"];
         RouterRoles roles = Roles(router);
         bool relays = roles != RouterRoles.Client;
         string identity = Path(router, "identity", required: relays);
@@ -167,6 +167,8 @@ internal sealed partial class ConfigReader
                 Spares = (int)Integer(client, "spares", 1, 0, 4),
                 PacketSize = OneOf(client, "packet_size", "full", ["full", "reduced"]) == "full" ? SizeClass.Full : SizeClass.Reduced,
                 Users = Users(client),
+                Guards = (int)Integer(client, "guards", 2, 1, 4),
+                Rules = Rules(client, directory),
             },
             Exit = new ExitConfig
             {
@@ -176,6 +178,7 @@ internal sealed partial class ConfigReader
                 UdpIdle = Time(exit, "udp_idle", TimeSpan.FromSeconds(120)),
                 Tunnel = ExitTunnel(exit, roles),
             },
+            Directory = Directory(directory),
             Tun = Tun(tun, roles),
             Log = new LogConfig
             {

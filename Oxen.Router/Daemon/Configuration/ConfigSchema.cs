@@ -9,7 +9,8 @@ internal static class ConfigSchema
     {
         ["router"] = ["roles", "listen", "address", "identity", "onion_key", "network", "contacts", "contacts_key", "shards", "nice", "status"],
         ["relay"] = ["operator", "region", "replay_filter"],
-        ["client"] = ["socks", "http", "hops", "exit", "spares", "packet_size", "users"],
+        ["client"] = ["socks", "http", "hops", "exit", "spares", "packet_size", "users", "guards", "exclude", "exclude_countries", "regions", "latency"],
+        ["directory"] = ["gossip", "state", "sources", "agree", "networks"],
         ["exit"] = ["rules", "except", "connect_time", "udp_idle", "tunnel", "tun", "pool", "connections", "nat"],
         ["tun"] = ["name", "addresses", "ranges", "routes", "queue", "table", "mark", "priority"],
         ["log"] = ["level", "format"],

@@ -1,6 +1,7 @@
 using System.Net;
 using Oxen.Router.Core.Directory;
 using Oxen.Router.Core.Onion;
+using Oxen.Router.Core.Paths;
 using Oxen.Router.Exit;
 
 namespace Oxen.Router.Daemon.Configuration;
@@ -53,6 +54,8 @@ internal sealed record RouterConfig
 
     public ExitConfig Exit { get; init; } = new();
 
+    public DirectoryConfig Directory { get; init; } = new();
+
     /// <summary>The client's network interface; null: none.</summary>
     public TunConfig? Tun { get; init; }
 
@@ -85,7 +88,15 @@ internal sealed record ClientConfig
     public SizeClass PacketSize { get; init; } = SizeClass.Full;
 
     public IReadOnlyDictionary<string, string> Users { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>Guards in use at a time.</summary>
+    public int Guards { get; init; } = 2;
+
+    public ClientRules Rules { get; init; } = new([], [], [], [], PrefersQuick: false);
 }
+
+/// <summary>Which relays a client's paths may take.</summary>
+internal sealed record ClientRules(IReadOnlyList<RouterId> Routers, IReadOnlyList<IpPrefix> Networks, IReadOnlyList<string> Countries, IReadOnlyList<string> Regions, bool PrefersQuick);
 
 internal sealed record ExitConfig
 {

@@ -42,11 +42,12 @@ internal static class ContactFiles
     }
 
     /// <summary>The list of a router's configuration, checked.</summary>
-    public static ContactList ReadList(string path, RouterId listKey, string network, DateTimeOffset now)
+    /// <param name="now">Null: whatever its time. An expired list still tells where the network is found.</param>
+    public static ContactList ReadList(string path, RouterId listKey, string network, DateTimeOffset? now)
     {
         if (!ContactWords.TryNetworkId(network, out byte[] networkId)) throw new ArgumentException("not a network's name", nameof(network));
         byte[] data = Read(path, ContactList.MaxBytes);
-        ContactFault fault = ContactList.TryOpen(data, listKey, networkId, now.ToUnixTimeSeconds(), out ContactList? list);
+        ContactFault fault = ContactList.TryOpen(data, listKey, networkId, now?.ToUnixTimeSeconds(), out ContactList? list);
         if (fault == ContactFault.None) return list!;
         string remedy = fault switch
         {

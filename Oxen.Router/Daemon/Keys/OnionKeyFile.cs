@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using Oxen.Router.Core.Directory;
+using Oxen.Router.Daemon.Terminal;
 
 namespace Oxen.Router.Daemon.Keys;
 
@@ -36,6 +37,51 @@ internal static class OnionKeyFile
             CryptographicOperations.ZeroMemory(seed);
         }
     }
+
+    /// <summary>
+    /// Writes the next key and keeps the one before under another name; the seed is wiped. At every moment one whole current key is
+    /// there: a crash in between leaves the new one as FILE.new, where <see cref="LoadRing"/> finds it.
+    /// </summary>
+    public static void Rotate(string path, byte[] seed)
+    {
+        string fresh = path + ".new";
+        try
+        {
+            File.Delete(fresh); // of a rotation that was cut short before it counted
+            Write(fresh, seed);
+            if (File.Exists(path)) File.Move(path, PreviousOf(path), overwrite: true);
+            File.Move(fresh, path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw UserException.FileTrouble(path, e.Message, e);
+        }
+    }
+
+    /// <summary>The current key, the one before as long as it serves, and how old the current one is.</summary>
+    /// <param name="now">The wall clock's.</param>
+    public static (OnionKeyPair Current, OnionKeyPair? Previous, TimeSpan Age) LoadRing(string path, DateTimeOffset now)
+    {
+        if (!File.Exists(path) && File.Exists(path + ".new")) File.Move(path + ".new", path);
+        OnionKeyPair current = Load(path);
+        TimeSpan age = now - File.GetLastWriteTimeUtc(path);
+        if (age < TimeSpan.Zero) age = TimeSpan.Zero;
+        string previous = PreviousOf(path);
+        try
+        {
+            if (age < OnionKeyRing.Term) return (current, File.Exists(previous) ? Load(previous) : null, age);
+            File.Delete(previous); // its day is over
+            return (current, null, age);
+        }
+        catch
+        {
+            current.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Where the key before the current one is kept.</summary>
+    public static string PreviousOf(string path) => path + ".previous";
 
     /// <summary>Opens a key file. The caller owns the key and ends it.</summary>
     public static OnionKeyPair Load(string path) => SecretFile.Read(path, IdentityFile.RelayRole, text => Parse(path, text));

@@ -21,19 +21,21 @@ internal sealed class RouterKeys : IDisposable
     public OnionKeyRing OnionKeys { get; }
 
     /// <exception cref="UserException">A file is missing, open or damaged, or the list says something else of this router.</exception>
-    public static RouterKeys Load(RouterConfig config, NodeDirectory directory)
+    public static RouterKeys Load(RouterConfig config, NodeDirectory directory, DateTimeOffset now)
     {
         RouterIdentity identity = IdentityFile.Load(config.IdentityFile, IdentityFile.RelayRole);
-        OnionKeyPair? onion = null;
+        OnionKeyPair? onion = null, previous = null;
         try
         {
-            onion = OnionKeyFile.Load(config.OnionKeyFile);
+            TimeSpan age;
+            (onion, previous, age) = OnionKeyFile.LoadRing(config.OnionKeyFile, now);
             Compare(config, directory, identity, onion);
-            return new RouterKeys(identity, new OnionKeyRing(onion, Instant.Zero));
+            return new RouterKeys(identity, new OnionKeyRing(onion, Instant.Zero - age, previous));
         }
         catch
         {
             onion?.Dispose();
+            previous?.Dispose();
             identity.Dispose();
             throw;
         }
@@ -49,6 +51,8 @@ internal sealed class RouterKeys : IDisposable
     private static void Compare(RouterConfig config, NodeDirectory directory, RouterIdentity identity, OnionKeyPair onion)
     {
         const string Anew = "Write the contact anew with `oxen contact`, and have the list signed again.";
+        // With gossip the list says who is a relay, and the relay itself, by contacts of its own, where and with which key.
+        if (config.Directory.Gossip && directory.IsMember(identity.Id)) return;
         if (!directory.TryGet(identity.Id, out RouterContact? contact))
         {
             foreach ((RouterId id, ContactFault fault) in directory.Refused)

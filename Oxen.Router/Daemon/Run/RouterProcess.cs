@@ -21,7 +21,7 @@ using Oxen.Router.Udp;
 namespace Oxen.Router.Daemon.Run;
 
 // What one configuration runs, from the first file read to the last socket closed:
-//   1 contact list    2 keys, compared with the list    3 sockets    4 threads    5 proxies    6 status socket
+//   1 contact list and state    2 keys, compared with the list    3 sockets    4 threads    5 proxies    6 status socket
 // and back: proxies and new paths refused, what runs gets a little time, peers are told, threads end, keys are wiped.
 
 /// <summary>The routers of one process. A relay and a client beside it are two nodes that share nothing but the directory.</summary>
@@ -41,6 +41,7 @@ internal sealed class RouterProcess : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly long _started;
     private RouterKeys? _keys;
+    private DirectoryKeeper? _keeper;
     private RouterNode? _relay;
     private RouterNode? _client;
     private TunnelEnd? _clientTunnel, _exitTunnel;
@@ -87,6 +88,7 @@ internal sealed class RouterProcess : IAsyncDisposable
     {
         RouterLog.Stopping(_log, DrainTime.TotalSeconds);
         await _stop.CancelAsync().ConfigureAwait(false);
+        if (_keeper is not null) await _keeper.SaveAsync().ConfigureAwait(false);
         Task doors = _doors?.StopAsync(DrainTime) ?? Task.CompletedTask;
         await Task.WhenAll(doors, Drain(_client), Drain(_relay)).ConfigureAwait(false);
         await DisposeAsync().ConfigureAwait(false);
@@ -99,6 +101,7 @@ internal sealed class RouterProcess : IAsyncDisposable
     {
         await _stop.CancelAsync().ConfigureAwait(false);
         await _watch.ConfigureAwait(false);
+        if (_keeper is not null) await _keeper.DisposeAsync().ConfigureAwait(false);
         if (_status is not null) await _status.DisposeAsync().ConfigureAwait(false);
         if (_doors is not null) await _doors.DisposeAsync().ConfigureAwait(false);
         if (_client is not null) await _client.DisposeAsync().ConfigureAwait(false);
@@ -107,7 +110,7 @@ internal sealed class RouterProcess : IAsyncDisposable
         _exitTunnel?.Dispose();
         (_clientTunnel, _exitTunnel) = (null, null);
         _keys?.Dispose();
-        (_status, _doors, _client, _relay, _keys) = (null, null, null, null, null);
+        (_keeper, _status, _doors, _client, _relay, _keys) = (null, null, null, null, null, null);
     }
 
     public async Task<StatusReport> ReportAsync()
@@ -126,7 +129,19 @@ internal sealed class RouterProcess : IAsyncDisposable
                 ? new TunnelStatus(tunnel.Name, group.Leased, group.Switches, figures[^1].TunnelPacketsRead, figures[^1].TunnelPacketsWritten)
                 : null,
             Trouble = _client?.Client?.Trouble ?? "",
+            Network = await NetworkAsync().ConfigureAwait(false),
         };
+    }
+
+    private async Task<IReadOnlyList<NetworkStatus>> NetworkAsync()
+    {
+        var known = new List<NetworkStatus>();
+        foreach (RouterNode node in new[] { _relay, _client }.OfType<RouterNode>())
+        {
+            if (await node.ReadDirectoryAsync().ConfigureAwait(false) is { } view) known.Add(new NetworkStatus(node.Name, view.Members, view.Known, view.Relays, view.Exits, view.AskedUnixSeconds));
+        }
+
+        return known;
     }
 
     public static string RolesInWords(RouterRoles roles) => roles.ToString().ToLowerInvariant();
@@ -135,15 +150,16 @@ internal sealed class RouterProcess : IAsyncDisposable
 
     private async Task BeginAsync(CancellationToken cancel)
     {
-        DateTimeOffset now = _time.GetUtcNow();
-        ContactList list = ContactFiles.ReadList(_config.ContactsFile, _config.ContactsKey, _config.Network, now);
-        NodeDirectory directory = NodeDirectory.From(list, now.ToUnixTimeSeconds());
-        RouterLog.ListRead(_log, directory.All.Count, ContactWords.Date(list.ExpiresUnixSeconds), directory.Refused.Count);
+        _keeper = DirectoryKeeper.Load(_config, _log, _time);
+        NodeDirectory directory = _keeper.ListDirectory();
 
         if (_config.Roles.HasFlag(RouterRoles.Relay)) OpenRelay(directory);
         if (_config.Roles.HasFlag(RouterRoles.Client)) OpenClient();
         _relay?.Start(directory);
         _client?.Start(directory);
+        if (_relay is not null) _keeper.Keep(_relay, isClient: false);
+        if (_client is not null) _keeper.Keep(_client, isClient: true);
+        _keeper.Start();
         if (_client?.Client is { } client)
         {
             // Without one of them, Kestrel would open a port of its own choice.
@@ -163,7 +179,7 @@ internal sealed class RouterProcess : IAsyncDisposable
 
     private void OpenRelay(NodeDirectory directory)
     {
-        _keys = RouterKeys.Load(_config, directory);
+        _keys = RouterKeys.Load(_config, directory, _time.GetUtcNow());
         int shards = UdpSocketFactory.BatchesMissing is not null ? 1 : _config.Shards == 0 ? Math.Clamp(Environment.ProcessorCount, 1, 16) : _config.Shards;
         bool exit = _config.Roles.HasFlag(RouterRoles.Exit);
         ExitPolicy? policy = null;
@@ -187,6 +203,7 @@ internal sealed class RouterProcess : IAsyncDisposable
             OnionKeys = _keys.OnionKeys,
             ExitPolicy = policy,
             Tunnel = _exitTunnel?.Router,
+            Directory = _keeper!.ForRelay(),
             ExitLimits = new ExitLimits { ConnectTime = _config.Exit.ConnectTime, AssociationIdle = _config.Exit.UdpIdle },
             Plugins = [new PingPlugin()],
             Shards = shards,
@@ -221,8 +238,18 @@ internal sealed class RouterProcess : IAsyncDisposable
             Shards = shards,
             Tunnel = _clientTunnel?.Router,
             Proxied = _config.Client.Socks is not null || _config.Client.Http is not null,
-            Client = new ClientPathOptions { Hops = _config.Client.Hops, Spares = _config.Client.Spares, Exit = _config.Client.Exit ?? default, Class = _config.Client.PacketSize },
             Links = new LinkOptions { Transport = LinkOptions.TransportFor(_config.Client.PacketSize) },
+            Client = new ClientPathOptions
+            {
+                Hops = _config.Client.Hops,
+                Spares = _config.Client.Spares,
+                Exit = _config.Client.Exit ?? default,
+                Class = _config.Client.PacketSize,
+                Rules = _keeper!.Rules(),
+                Guards = new GuardOptions { Primary = _config.Client.Guards },
+                GuardStore = _keeper.GuardStore,
+            },
+            Directory = _keeper.ForClient(),
             Shard = new ShardOptions { ReplayFilterBytes = 4 << 20 },
             Socket = new UdpSocketOptions { DualStack = any.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6, Mark = _config.Tun?.Mark ?? 0 },
             Nice = _config.Nice,

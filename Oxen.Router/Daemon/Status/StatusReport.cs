@@ -29,6 +29,9 @@ internal sealed record StatusReport
     /// <summary>Why a client has no path, in words; empty when all is well.</summary>
     public required string Trouble { get; init; }
 
+    /// <summary>What each router knows of the network; empty without gossip.</summary>
+    public IReadOnlyList<NetworkStatus> Network { get; init; } = [];
+
     public string ToJson() => JsonSerializer.Serialize(this, Form);
 
     public static StatusReport Parse(string json) => JsonSerializer.Deserialize<StatusReport>(json, Form) ?? throw new JsonException("an empty answer");
@@ -47,3 +50,10 @@ internal sealed record TunnelStatus(string Interface, bool Carries, int Switches
 /// <param name="HopMilliseconds">Last round trip to each hop; 0 where unknown.</param>
 /// <param name="Tunnel">It carries IP packets, not the proxies' streams.</param>
 internal sealed record PathStatus(bool Active, IReadOnlyList<string> Hops, IReadOnlyList<double> HopMilliseconds, long PacketsUp, long PacketsDown, double SecondsLeft, bool Tunnel = false);
+
+/// <param name="Members">Routers that may be relays.</param>
+/// <param name="Known">Of those, how many could be found.</param>
+/// <param name="Relays">Relays that paths can be built with.</param>
+/// <param name="Exits">Exits that they can.</param>
+/// <param name="AskedUnixSeconds">A client's: when relays were last asked with success; 0: not yet, or a relay's.</param>
+internal sealed record NetworkStatus(string Router, int Members, int Known, int Relays, int Exits, long AskedUnixSeconds);

@@ -22,9 +22,12 @@ public sealed class RunRefusalTests : IDisposable
         Assert.False(File.Exists(_files.At(name, "oxen.sock")));
     }
 
-    private async Task<string> OneRelayAsync()
+    // Where the list is all there is, a relay must be what the list says.
+    private const string ListAlone = "\n[directory]\ngossip = false\n";
+
+    private async Task<string> OneRelayAsync(string more = "")
     {
-        _files.AddRelay("relay", 31);
+        _files.AddRelay("relay", 31, more: more);
         await _files.SignAsync("relay");
         return "relay";
     }
@@ -97,7 +100,7 @@ public sealed class RunRefusalTests : IDisposable
     [Fact]
     public async Task A_list_that_has_expired()
     {
-        await OneRelayAsync();
+        await OneRelayAsync(ListAlone);
         _files.SignBy(_files.At("list.key"), "oxen", DateTimeOffset.UtcNow.AddDays(-2), DateTimeOffset.UtcNow.AddDays(-1), "relay");
         await RefusedAsync("relay", 4, "OXN4004", "it has expired", "Fetch a new list");
     }
@@ -130,7 +133,7 @@ public sealed class RunRefusalTests : IDisposable
     [Fact]
     public async Task A_relay_that_moved()
     {
-        await OneRelayAsync();
+        await OneRelayAsync(ListAlone);
         string file = _files.ConfigFile("relay");
         string before = _files.Config("relay").Listen.ToString();
         await File.WriteAllTextAsync(file, (await File.ReadAllTextAsync(file, TestContext.Current.CancellationToken)).Replace(before, "127.31.0.2:1090", StringComparison.Ordinal), TestContext.Current.CancellationToken);
@@ -140,7 +143,7 @@ public sealed class RunRefusalTests : IDisposable
     [Fact]
     public async Task A_relay_with_another_onion_key_than_published()
     {
-        await OneRelayAsync();
+        await OneRelayAsync(ListAlone);
         File.Delete(_files.At("relay", "onion.key"));
         Daemon.Keys.OnionKeyFile.Create(_files.At("relay"));
         await RefusedAsync("relay", 4, "OXN4005", "another onion key", "Restore the key file");
@@ -149,7 +152,7 @@ public sealed class RunRefusalTests : IDisposable
     [Fact]
     public async Task A_relay_that_says_it_is_an_exit_and_is_published_as_none()
     {
-        await OneRelayAsync();
+        await OneRelayAsync(ListAlone);
         string file = _files.ConfigFile("relay");
         await File.WriteAllTextAsync(file, (await File.ReadAllTextAsync(file, TestContext.Current.CancellationToken)).Replace("[\"relay\"]", "[\"relay\", \"exit\"]", StringComparison.Ordinal), TestContext.Current.CancellationToken);
         await RefusedAsync("relay", 4, "OXN4005", "is no exit", "`roles`");

@@ -28,7 +28,7 @@ public sealed class TunInterfaceTests : IDisposable
             Assert.Contains("10.98.0.2/32", now);
             Assert.Contains("fd6f:7865:6e00:2::2/128", now);
             Assert.Contains("mtu 1320", now);
-            Assert.Contains("qlen 64", now);
+            Assert.Contains("qlen 256", now);
             Assert.Contains("lookup 18500", now);
             Assert.Contains("suppress_prefixlength 0", now);
             Assert.Contains("default dev oxent0", In("ip route show table 18500"));

@@ -25,7 +25,7 @@ public sealed class ContactListTests : IDisposable
             MakeRouter(_entropy, 2, RouterCapabilities.Relay | RouterCapabilities.Exit),
             MakeRouter(_entropy, 3, RouterCapabilities.Exit),
             MakeRouter(_entropy, 4, from: Now - (2 * Day), until: Now - Day),
-            MakeRouter(_entropy, 5, from: Now + 1),
+            MakeRouter(_entropy, 5, from: Now + RouterContact.ClockSlackSeconds + 1),
             MakeRouter(_entropy, 6, RouterCapabilities.None),
         ];
         _encoded = ContactList.Create(_listKey, _network, _routers.Select(r => r.Contact), Now - 10, Now + 10).Encoded.ToArray();

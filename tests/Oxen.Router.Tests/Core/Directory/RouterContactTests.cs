@@ -31,7 +31,7 @@ public sealed class RouterContactTests
         Assert.Equal(router.OnionKey.Id, read.OnionKeyId);
         Assert.Equal(router.OnionKey.XPublic.ToArray(), read.OnionXPublic.ToArray());
         Assert.Equal(router.OnionKey.KemPublic.ToArray(), read.OnionKemPublic.ToArray());
-        Assert.Equal(Now - Day, read.ValidFromUnixSeconds);
+        Assert.Equal(Now - Day, read.PublishedUnixSeconds);
         Assert.Equal(Now + Day, read.ValidUntilUnixSeconds);
     }
 
@@ -85,7 +85,8 @@ public sealed class RouterContactTests
     public void Time_decides_and_says_why()
     {
         using TestRouter router = MakeRouter(new SeededEntropy(5), 1, from: Now, until: Now + Day);
-        Assert.Equal(ContactFault.NotYetValid, router.Contact.Verify(Now - 1));
+        Assert.Equal(ContactFault.NotYetValid, router.Contact.Verify(Now - RouterContact.ClockSlackSeconds - 1));
+        Assert.Equal(ContactFault.None, router.Contact.Verify(Now - RouterContact.ClockSlackSeconds));
         Assert.Equal(ContactFault.None, router.Contact.Verify(Now));
         Assert.Equal(ContactFault.None, router.Contact.Verify(Now + Day - 1));
         Assert.Equal(ContactFault.Expired, router.Contact.Verify(Now + Day));
