@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net;
 using Oxen.Router.Core;
 using Oxen.Router.Core.Packets;
 using Oxen.Router.Native.Linux;
@@ -23,12 +24,12 @@ internal static class TunEnd
 
         bool client = args[0] == "client";
         ushort port = ushort.Parse(args[4], CultureInfo.InvariantCulture);
-        UdpAddress local = UdpAddress.FromBytes(System.Net.IPAddress.Parse(args[2]).GetAddressBytes(), port);
-        UdpAddress peer = UdpAddress.FromBytes(System.Net.IPAddress.Parse(args[3]).GetAddressBytes(), port);
+        UdpAddress local = UdpAddress.FromBytes(IPAddress.Parse(args[2]).GetAddressBytes(), port);
+        UdpAddress peer = UdpAddress.FromBytes(IPAddress.Parse(args[3]).GetAddressBytes(), port);
         int cpu = int.Parse(args[5], CultureInfo.InvariantCulture);
         var secrets = new LayeredSecrets(args[6], uint.Parse(args[7], CultureInfo.InvariantCulture));
         InterfaceAddress[] addresses = [.. args[8].Split(',').Select(a => InterfaceAddress.TryParse(a, out InterfaceAddress parsed) ? parsed : throw new FormatException(a))];
-        using TunInterface tun = TunInterface.Open(new TunInterfaceOptions { Name = args[1], Mtu = Router.Core.Tunnel.TunnelConstants.InnerMtu, Addresses = addresses });
+        using TunInterface tun = TunInterface.Open(new TunInterfaceOptions { Name = args[1], Mtu = Router.Core.Tunnel.TunnelConstants.InnerMtu, Addresses = addresses, Ranges = [.. addresses.Select(RangeOf)] });
         using var core = new LayeredEnd(client, secrets, peer, new MonotonicClock(TimeProvider.System).StartNetworkClock(), mergeUdp: true);
         using var machine = new DrivenMachine<LayeredEnd>(args[0], core, core.Receives, cpu, UdpSocketFactory.Open(local), tun.Queues[0], core);
         Console.WriteLine("ready");
@@ -43,5 +44,12 @@ internal static class TunEnd
         }
 
         return 0;
+    }
+
+    private static IPNetwork RangeOf(InterfaceAddress address)
+    {
+        byte[] bytes = address.Address.GetAddressBytes();
+        for (int bit = address.Prefix; bit < bytes.Length * 8; bit++) bytes[bit / 8] &= (byte)~(0x80 >> bit % 8);
+        return new IPNetwork(new IPAddress(bytes), address.Prefix);
     }
 }
