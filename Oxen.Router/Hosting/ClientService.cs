@@ -16,6 +16,9 @@ namespace Oxen.Router.Hosting;
 internal sealed class ClientService : IOnionStreams, IOnionDatagrams
 {
     private const int SharedGroup = 0;
+
+    // Of its own: an exit that sees both a program's proxied streams and the tunnel is not told that they are one person's.
+    private const int TunnelGroup = 1;
     private const int MaxGroups = 32;
     private static readonly TimeSpan GroupIdle = TimeSpan.FromMinutes(5);
     private static readonly TimeSpan OpenPatience = TimeSpan.FromSeconds(15);
@@ -30,7 +33,7 @@ internal sealed class ClientService : IOnionStreams, IOnionDatagrams
     private readonly Dictionary<int, List<Opening>> _waiting = [];
     private readonly Dictionary<int, TaskCompletionSource> _readySignals = [];
     private readonly Dictionary<(int Group, ushort Association), Association> _associations = [];
-    private int _nextGroup = SharedGroup;
+    private int _nextGroup = TunnelGroup;
     private ushort _nextAssociation;
 
     /// <summary>Somebody who waits for a stream; the group is known once the session thread has seen it.</summary>
@@ -57,6 +60,11 @@ internal sealed class ClientService : IOnionStreams, IOnionDatagrams
             if (connection.Tag is ClientGroup group) ServeWaiting(group, now);
         };
         sessions.UdpArrived = OnUdp;
+        sessions.TunnelReady = (group, _) =>
+        {
+            node.Notice(RouterNoticeKind.TunnelReady, "IP packets pass the tunnel");
+            SignalReady(group.Number);
+        };
     }
 
     public SharedDropCounters Drops { get; } = new();
@@ -64,9 +72,24 @@ internal sealed class ClientService : IOnionStreams, IOnionDatagrams
     /// <summary>Why there is no path, in words; empty when all is well.</summary>
     public string Trouble => _control.Core.Client?.Trouble ?? "";
 
-    public void Start()
+    /// <param name="proxied">Paths for the doors are made ready before anybody asks.</param>
+    /// <param name="tunnel">Paths for the tunnel too.</param>
+    public void Start(bool proxied = true, bool tunnel = false)
     {
-        _sessions.Post(now => GroupFor(default, now));
+        if (proxied) _sessions.Post(now => GroupFor(default, now));
+        if (!tunnel) return;
+        _sessions.Post(_ =>
+        {
+            _sessions.Client!.GetOrAdd(TunnelGroup).WantsTunnel = true;
+            _control.Post(t => _control.Core.Client!.Want(TunnelGroup, t, tunnel: true));
+        });
+    }
+
+    /// <summary>Completes when IP packets pass.</summary>
+    public async Task WaitTunnelAsync(CancellationToken cancel)
+    {
+        Task ready = await _sessions.InvokeAsync(_ => _sessions.Client!.TryGet(TunnelGroup, out ClientGroup? group) && group!.Leased is not null ? Task.CompletedTask : Signal(TunnelGroup)).WaitAsync(cancel).ConfigureAwait(false);
+        await ready.WaitAsync(cancel).ConfigureAwait(false);
     }
 
     /// <summary>Completes when the shared group can carry streams.</summary>
@@ -184,7 +207,11 @@ internal sealed class ClientService : IOnionStreams, IOnionDatagrams
     /// <summary>Completes when the group can carry streams, at once if it can now.</summary>
     private Task WhenReady(int number)
     {
-        if (_sessions.Client!.TryGet(number, out ClientGroup? group) && group!.State == ClientGroupState.Ready) return Task.CompletedTask;
+        return _sessions.Client!.TryGet(number, out ClientGroup? group) && group!.State == ClientGroupState.Ready ? Task.CompletedTask : Signal(number);
+    }
+
+    private Task Signal(int number)
+    {
         if (!_readySignals.TryGetValue(number, out TaskCompletionSource? signal)) _readySignals.Add(number, signal = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
         return signal.Task;
     }
@@ -197,6 +224,7 @@ internal sealed class ClientService : IOnionStreams, IOnionDatagrams
     private void OnGroupReady(ClientGroup group, Instant now)
     {
         _node.Notice(RouterNoticeKind.SessionReady, "the session with the exit stands", now - group.OpenedAt);
+        if (group.WantsTunnel) return; // ready when the lease is there
         SignalReady(group.Number);
         ServeWaiting(group, now);
     }

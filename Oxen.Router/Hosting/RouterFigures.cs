@@ -22,6 +22,11 @@ internal sealed record RouterFigures
     /// <summary>Paths that cross, end or begin here.</summary>
     public required int Paths { get; init; }
 
+    /// <summary>Packets (of up to 64 KiB) that the system sent into the tunnel's interface, and that it was handed.</summary>
+    public long TunnelPacketsRead { get; init; }
+
+    public long TunnelPacketsWritten { get; init; }
+
     /// <summary>Dropped packets by reason.</summary>
     public required IReadOnlyDictionary<string, long> Drops { get; init; }
 }

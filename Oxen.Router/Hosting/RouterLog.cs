@@ -5,7 +5,7 @@ namespace Oxen.Router.Hosting;
 /// <summary>
 /// Every log line of the router: one id, one template each. Nothing at Information or above is written per request, and
 /// nothing at any level says who talks to whom (<see cref="Redacted{T}"/>), carries payload or keys.
-/// Ids: 1000 process, 1100 links, 1200 paths, 1300 doors, 1400 exit, 1500 plug-ins.
+/// Ids: 1000 process, 1100 links, 1200 paths, 1300 doors, 1400 exit, 1500 plug-ins, 1600 tunnel.
 /// </summary>
 internal static partial class RouterLog
 {
@@ -68,4 +68,16 @@ internal static partial class RouterLog
 
     [LoggerMessage(1500, LogLevel.Error, "the handler of {Method} failed")]
     public static partial void HandlerFailed(ILogger log, string method, Exception cause);
+
+    [LoggerMessage(1600, LogLevel.Information, "the tunnel's interface {Name} is up, {Families}")]
+    public static partial void TunnelOpen(ILogger log, string name, string families);
+
+    [LoggerMessage(1601, LogLevel.Information, "an exit has leased addresses; IP packets pass the tunnel")]
+    public static partial void TunnelReady(ILogger log);
+
+    [LoggerMessage(1602, LogLevel.Error, "the tunnel's interface is gone: {Reason}")]
+    public static partial void TunnelLost(ILogger log, string reason);
+
+    [LoggerMessage(1603, LogLevel.Warning, "a killed exit had left its address translation; it was taken back")]
+    public static partial void TunnelRecovered(ILogger log);
 }

@@ -8,6 +8,7 @@ using Oxen.Router.Core.Quic;
 using Oxen.Router.Core.Quic.Tls;
 using Oxen.Router.Core.Relay;
 using Oxen.Router.Core.Sessions;
+using Oxen.Router.Core.Tunnel;
 using Oxen.Router.Handlers;
 using Oxen.Router.Udp;
 
@@ -40,6 +41,7 @@ internal sealed class RouterNode : IControlEvents, IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(options);
         if ((options.Identity is null) == (options.Client is null)) throw new ArgumentException("a router is a relay (identity) or a client, not both", nameof(options));
+        if (options.Tunnel is { } wanted && (wanted.Queues.Count != options.Shards || wanted.Options.IsClient != options.Client is not null)) throw new ArgumentException("a tunnel has one queue for each shard, and the end that the router is", nameof(options));
         _options = options;
         Clock = new MonotonicClock(options.Time);
         NetworkClock = Clock.StartNetworkClock();
@@ -48,7 +50,9 @@ internal sealed class RouterNode : IControlEvents, IAsyncDisposable
         IUdpSender controlSender = sockets[0].OpenSender();
 
         _controlEntropy = options.Entropy();
-        _shards = [.. Enumerable.Range(0, options.Shards).Select(i => new ShardCore(options.Shard with { Shard = i, ShardCount = options.Shards }, NetworkClock, options.Entropy()))];
+        _shards = [.. Enumerable.Range(0, options.Shards).Select(i => new ShardCore(options.Shard with { Shard = i, ShardCount = options.Shards, Tunnel = options.Tunnel?.Options }, NetworkClock, options.Entropy()))];
+        foreach (ShardCore shard in _shards) shard.Tunnel?.Connect(_shards, WakeShard);
+        TunnelControl? tunnel = options.Tunnel is null ? null : new TunnelControl(_shards, WakeShard);
         var dataPlane = new DataPlane(_shards, options.Shard, _controlEntropy);
         _control = new ControlLoop($"{options.Name} control", Clock, _shards, dataPlane, controlSender, WakeShard, OnFault);
         _sessions = new SessionLoop($"{options.Name} sessions", Clock, _shards, WakeShard, OnFault);
@@ -57,19 +61,22 @@ internal sealed class RouterNode : IControlEvents, IAsyncDisposable
             socket,
             _shards[i].Receives,
             Clock,
-            new UdpDriverOptions { Name = $"{options.Name} shard {i}", OnEvent = OnDriverEvent }))];
+            new UdpDriverOptions { Name = $"{options.Name} shard {i}", OnEvent = OnDriverEvent },
+            options.Tunnel?.Queues[i],
+            _shards[i].Tunnel))];
 
         DataPlane = dataPlane;
         if (options.Client is not null)
         {
-            _sessions.Client = new ClientSessions(PathTransport, _sessions.Outlets, _sessions, options.Entropy(), _sessions.Drops);
+            _sessions.Client = new ClientSessions(PathTransport, _sessions.Outlets, _sessions, options.Entropy(), _sessions.Drops, tunnel);
             Client = new ClientService(this, _sessions, _control);
         }
         else
         {
             _requests = new RequestStreamHandler(RequestDispatcher.Create(options.Plugins, new RouterServices(options.Time)), options.Time);
             _exitIdentity = TlsIdentity.FromSeed(options.Identity!.Seed);
-            _sessions.Exit = new ExitSessions(_exitIdentity, PathTransport, _sessions.Outlets, _sessions, options.Entropy(), _sessions.Drops);
+            TunnelLeases? leases = options.Tunnel is { } offered ? new TunnelLeases(offered.Options.First, offered.Options.Peers) : null;
+            _sessions.Exit = new ExitSessions(_exitIdentity, PathTransport, _sessions.Outlets, _sessions, options.Entropy(), _sessions.Drops, leases: leases, tunnel: tunnel);
             _exit = new ExitHost(options, _sessions, _requests, _stop.Token);
         }
     }
@@ -132,7 +139,7 @@ internal sealed class RouterNode : IControlEvents, IAsyncDisposable
         foreach (UdpDriver<ShardHost> driver in _drivers) driver.Start();
         _sessions.Start();
         _control.Start();
-        if (_options.Client is not null) Client!.Start();
+        if (_options.Client is not null) Client!.Start(_options.Proxied, _options.Tunnel is not null);
     }
 
     /// <summary>What the router has done so far.</summary>
@@ -147,6 +154,8 @@ internal sealed class RouterNode : IControlEvents, IAsyncDisposable
         return new RouterFigures
         {
             Router = Name,
+            TunnelPacketsRead = _drivers.Sum(d => d.Counters.TunRead),
+            TunnelPacketsWritten = _drivers.Sum(d => d.Counters.TunWritten),
             DatagramsReceived = _drivers.Sum(d => d.Counters.Datagrams),
             DatagramsSent = _drivers.Sum(d => d.Counters.Sent),
             BytesReceived = _drivers.Sum(d => d.Counters.BytesReceived),
@@ -274,6 +283,7 @@ internal sealed class RouterNode : IControlEvents, IAsyncDisposable
 
     private void OnDriverEvent(UdpDriverEvent happened)
     {
-        if (happened.Kind != UdpDriverEventKind.Stopped) Notice(RouterNoticeKind.Fault, $"{happened.Driver}: {happened.Kind} {happened.Exception?.Message}", exception: happened.Exception);
+        if (happened.Kind == UdpDriverEventKind.TunLost) Notice(RouterNoticeKind.TunnelLost, happened.Exception?.Message ?? "", exception: happened.Exception);
+        else if (happened.Kind != UdpDriverEventKind.Stopped) Notice(RouterNoticeKind.Fault, $"{happened.Driver}: {happened.Kind} {happened.Exception?.Message}", exception: happened.Exception);
     }
 }

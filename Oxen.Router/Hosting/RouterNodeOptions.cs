@@ -5,6 +5,7 @@ using Oxen.Router.Core.Paths;
 using Oxen.Router.Core.Relay;
 using Oxen.Router.Exit;
 using Oxen.Router.Handlers;
+using Oxen.Router.Tun;
 using Oxen.Router.Udp;
 
 namespace Oxen.Router.Hosting;
@@ -25,6 +26,9 @@ internal sealed class RouterNodeOptions
     /// <summary>A client's; null for a relay.</summary>
     public ClientPathOptions? Client { get; init; }
 
+    /// <summary>A client's: doors will ask for paths, so some are made ready at the start.</summary>
+    public bool Proxied { get; init; } = true;
+
     /// <summary>Null: a relay that passes nothing to the outside.</summary>
     public ExitPolicy? ExitPolicy { get; init; }
 
@@ -35,6 +39,9 @@ internal sealed class RouterNodeOptions
     public IReadOnlyList<IRouterPlugin> Plugins { get; init; } = [];
 
     public int Shards { get; init; } = 1;
+
+    /// <summary>The tunnel that this router is an end of; null: none.</summary>
+    public RouterTunnel? Tunnel { get; init; }
 
     public ShardOptions Shard { get; init; } = new();
 
@@ -55,6 +62,11 @@ internal sealed class RouterNodeOptions
     public Action<RouterNotice>? OnNotice { get; init; }
 }
 
+/// <summary>A router's end of a tunnel.</summary>
+/// <param name="Queues">One for each shard; they stay their owner's.</param>
+/// <param name="Options">Client's or exit's end, addresses, limits.</param>
+internal sealed record RouterTunnel(IReadOnlyList<ITunDevice> Queues, TunnelOptions Options);
+
 internal enum RouterNoticeKind
 {
     LinkUp,
@@ -64,6 +76,12 @@ internal enum RouterNoticeKind
     PathSwitched,
     SessionReady,
     SessionLost,
+
+    /// <summary>An exit has leased inner addresses: IP packets pass.</summary>
+    TunnelReady,
+
+    /// <summary>Somebody took the tunnel's interface away.</summary>
+    TunnelLost,
     ClockCorrected,
     ClockOff,
 

@@ -58,6 +58,8 @@ internal sealed class SessionLoop : LoopThread, IClientSessionEvents, IExitSessi
 
     public Action<ClientGroup, string, Instant>? GroupLost { get; set; }
 
+    public Action<ClientGroup, Instant>? TunnelReady { get; set; }
+
     public Action<PathRef, string, int>? PathFailed { get; set; }
 
     public Action<ClientGroup, TimeSpan, Instant>? PathSwitched { get; set; }
@@ -154,6 +156,7 @@ internal sealed class SessionLoop : LoopThread, IClientSessionEvents, IExitSessi
 
         if (Client is { } client)
         {
+            client.Observe();
             if (client.NextDeadline <= now) client.HandleTimeout(now);
             client.Transmit(now);
         }
@@ -225,6 +228,8 @@ internal sealed class SessionLoop : LoopThread, IClientSessionEvents, IExitSessi
     void IClientSessionEvents.OnGroupReady(ClientGroup group, Instant now) => GroupReady?.Invoke(group, now);
 
     void IClientSessionEvents.OnGroupLost(ClientGroup group, string reason, Instant now) => GroupLost?.Invoke(group, reason, now);
+
+    void IClientSessionEvents.OnTunnelReady(ClientGroup group, Instant now) => TunnelReady?.Invoke(group, now);
 
     void IClientSessionEvents.OnPathFailed(PathRef path, string reason, int suspect, Instant now) => PathFailed?.Invoke(path, reason, suspect);
 

@@ -26,7 +26,7 @@ internal readonly struct ShardHost(ShardCore core, Action wakeControl, Action wa
     public void TransmitsSent()
     {
         core.TransmitsSent();
-        if (!core.Deliveries.IsEmpty) wakeSessions();
+        if (!core.Deliveries.IsEmpty || (core.Tunnel?.TakeStirred() ?? false)) wakeSessions();
         if (!core.Control.IsEmpty || !core.Events.IsEmpty) wakeControl();
     }
 }

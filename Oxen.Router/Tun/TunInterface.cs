@@ -79,6 +79,9 @@ internal sealed class TunInterface : IDisposable
     /// <summary>One device for each shard.</summary>
     public IReadOnlyList<ITunDevice> Queues => _queues;
 
+    /// <summary>The kernel takes several UDP datagrams as one (USO, Linux 6.2).</summary>
+    public bool MergesUdp { get; private init; }
+
     /// <summary>IPv6 works on this machine.</summary>
     public bool HasIPv6 { get; private set; } = true;
 
@@ -88,7 +91,7 @@ internal sealed class TunInterface : IDisposable
         ArgumentNullException.ThrowIfNull(options);
         if (options.Table != 0 && options.Mark == 0) throw new ArgumentException("a rule that lets our own packets pass by needs their mark", nameof(options));
         LinuxTun[] tuns = LinuxTun.Open(options.Name, options.Queues);
-        var made = new TunInterface([.. tuns.Select(t => new LinuxTunDevice(t, options.Mtu))], options.Name);
+        var made = new TunInterface([.. tuns.Select(t => new LinuxTunDevice(t, options.Mtu))], options.Name) { MergesUdp = tuns.All(t => t.HasUdpSegmentation) };
         try
         {
             made.SetUp(options);

@@ -7,7 +7,7 @@ namespace Oxen.Router.Core.Directory;
 // Router contact, version 1 (docs/protocol/directory.md#contact). Integers are big-endian, times unix seconds.
 //
 //     0     1   version (1)
-//     1     1   capabilities: 1 relay, 2 exit
+//     1     1   capabilities: 1 relay, 2 exit, 4 exit with a tunnel
 //     2     2   length of the whole record, signature included
 //     4    32   router id (Ed25519)
 //    36     8   valid from
@@ -32,6 +32,9 @@ internal enum RouterCapabilities : byte
 
     /// <summary>Passes traffic to the outside: may be the last hop of an exit path.</summary>
     Exit = 2,
+
+    /// <summary>An exit that takes IP packets as well.</summary>
+    Tunnel = 4,
 }
 
 /// <summary>What a router says of itself, signed by its identity. Immutable.</summary>
@@ -48,7 +51,7 @@ internal sealed class RouterContact
 
     private const int FixedBytes = 1276;
     private const int MinBytes = FixedBytes + 1 + 1 + 1 + 7 + RouterIdentity.SignatureBytes;
-    private const RouterCapabilities AllCapabilities = RouterCapabilities.Relay | RouterCapabilities.Exit;
+    private const RouterCapabilities AllCapabilities = RouterCapabilities.Relay | RouterCapabilities.Exit | RouterCapabilities.Tunnel;
 
     private readonly byte[] _encoded;
     private readonly UdpAddress[] _addresses;
@@ -69,6 +72,8 @@ internal sealed class RouterContact
     public bool IsRelay => (Capabilities & RouterCapabilities.Relay) != 0;
 
     public bool IsExit => (Capabilities & RouterCapabilities.Exit) != 0;
+
+    public bool HasTunnel => IsExit && (Capabilities & RouterCapabilities.Tunnel) != 0;
 
     /// <summary>1 to 4, the preferred one first.</summary>
     public ReadOnlySpan<UdpAddress> Addresses => _addresses;

@@ -74,4 +74,7 @@ internal enum DropReason : byte
     [DropText("ICMP message of a kind that the tunnel does not carry")] IcmpType,
     [DropText("the system's virtio header does not fit its packet")] BadVirtioHeader,
     [DropText("the system would not take it from the tunnel's interface")] TunRefused,
+    [DropText("source or destination is not the leased address, or none that a path carries")] TunnelAddress,
+    [DropText("an IP packet on a path that is bound to no tunnel")] NoTunnel,
+    [DropText("more IP packets came at once than the tunnel's interface is handed in a turn")] TunnelQueueFull,
 }

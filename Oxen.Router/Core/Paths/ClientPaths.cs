@@ -36,9 +36,11 @@ internal sealed class ClientPaths(ClientPathOptions options, LinkManager links, 
     private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan LastRetry = TimeSpan.FromSeconds(10);
 
-    private sealed class Group(int number)
+    private sealed class Group(int number, bool tunnel)
     {
         public int Number { get; } = number;
+
+        public bool Tunnel { get; } = tunnel;
 
         public RouterId Exit { get; set; }
 
@@ -114,10 +116,11 @@ internal sealed class ClientPaths(ClientPathOptions options, LinkManager links, 
     // ---- commands ----
 
     /// <summary>Keeps paths ready for this group from now on.</summary>
-    public void Want(int number, Instant now)
+    /// <param name="tunnel">To exits that take IP packets.</param>
+    public void Want(int number, Instant now, bool tunnel = false)
     {
         if (_groups.ContainsKey(number)) return;
-        var group = new Group(number);
+        var group = new Group(number, tunnel);
         _groups.Add(number, group);
         Fill(group, now);
     }
@@ -367,7 +370,7 @@ internal sealed class ClientPaths(ClientPathOptions options, LinkManager links, 
         foreach (HashSet<RouterId> excluded in levels)
         {
             if (!last.IsNone && excluded.Contains(last)) continue;
-            if (PathSelector.TrySelect(new PathWish { Hops = options.Hops, Last = last, Excluded = excluded }, directory, entropy, out hops, out reason)) return true;
+            if (PathSelector.TrySelect(new PathWish { Hops = options.Hops, Last = last, Tunnel = group.Tunnel, Excluded = excluded }, directory, entropy, out hops, out reason)) return true;
         }
 
         return false;

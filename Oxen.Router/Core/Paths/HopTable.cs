@@ -80,6 +80,7 @@ internal struct PathRow
     public PerHop KeyRows;
     public PerHop Windows;       // first window of each hop that we hear
     public OutstandingProbes? Probes;
+    public int TunnelPeer;       // 1 + the peer whose IP packets come out here; 0 none
 }
 
 /// <summary>

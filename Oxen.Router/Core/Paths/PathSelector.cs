@@ -13,6 +13,9 @@ internal sealed record PathWish
     /// <summary>The last hop; none: any exit will do.</summary>
     public RouterId Last { get; init; }
 
+    /// <summary>The last hop must take IP packets.</summary>
+    public bool Tunnel { get; init; }
+
     /// <summary>First hops to prefer, best first: the client's guards. When one fits, no other relay becomes the first hop.</summary>
     public IReadOnlyList<RouterId> Guards { get; init; } = [];
 
@@ -46,12 +49,14 @@ internal static class PathSelector
         List<RouterContact> lasts;
         if (wish.Last.IsNone)
         {
-            lasts = [.. nodes.Exits.Where(e => !wish.Excluded.Contains(e.Id))];
+            RouterContact[] exits = [.. nodes.Exits.Where(e => !wish.Tunnel || e.HasTunnel)];
+            lasts = [.. exits.Where(e => !wish.Excluded.Contains(e.Id))];
             if (lasts.Count == 0)
             {
-                reason = nodes.Exits.Count == 0
-                    ? "the directory knows no exit"
-                    : Words($"all {nodes.Exits.Count} exits of the directory are excluded");
+                string what = wish.Tunnel ? "exit with a tunnel" : "exit";
+                reason = exits.Length == 0
+                    ? $"the directory knows no {what}"
+                    : Words($"all {exits.Length} of the directory that are an {what} are excluded");
                 return false;
             }
         }

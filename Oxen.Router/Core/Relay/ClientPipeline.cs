@@ -9,9 +9,10 @@ namespace Oxen.Router.Core.Relay;
 /// What comes back to a client: every hop ran its layer forward, so each is undone in turn, hop 0 first, until ten zeros
 /// say whose packet it is. Data is taken from the terminal's layer only, answers from the hop that was asked.
 /// </summary>
-internal sealed class ClientPipeline(ShardTables tables)
+internal sealed class ClientPipeline(ShardTables tables, TunnelLane? tunnel)
 {
-    public DropReason Receive(int row, Span<byte> body, SizeClass size, uint epoch, Instant now)
+    /// <param name="bodyAt">Of the body in the slab.</param>
+    public DropReason Receive(int row, int bodyAt, Span<byte> body, SizeClass size, uint epoch, Instant now)
     {
         ref PathRow path = ref tables.Hops.Path(row);
         LayerTweak tweak = LayerTweak.ForData(size, PathDirection.Downstream, epoch);
@@ -42,6 +43,8 @@ internal sealed class ClientPipeline(ShardTables tables)
                 if (!path.Probes!.TryTake(id, (byte)hop, command)) return DropReason.UnexpectedAnswer;
                 content = content[..(command == OnionCommand.Answer ? OnionCommand.IdBytes : OnionCommand.StatisticsBytes)];
                 break;
+            case OnionCommand.FirstOfEnds when hop == path.Hops - 1 && tunnel is not null && !tunnel.Take(row, bodyAt + OnionLayer.HeadBytes + 1, content.Length, now):
+                return DropReason.None;
             case >= OnionCommand.FirstOfEnds when hop == path.Hops - 1:
                 break;
             default:

@@ -16,7 +16,7 @@ using Oxen.Router.Native;
 namespace Oxen.Router.Core.Relay;
 
 /// <summary>Takes sealed datagrams through all stages. What leaves is sealed and stands in the egress lists.</summary>
-internal sealed class RelayPipeline(ShardTables tables, ClientPipeline client, PathFairness fairness, EgressLists egress, Packet[] packets)
+internal sealed class RelayPipeline(ShardTables tables, ClientPipeline client, PathFairness fairness, EgressLists egress, Packet[] packets, TunnelLane? tunnel)
 {
     /// <summary>Packets that go through the stages together: 32 full ones are 45 kB.</summary>
     public const int Chunk = 32;
@@ -125,7 +125,7 @@ internal sealed class RelayPipeline(ShardTables tables, ClientPipeline client, P
 
             if (slot.Kind == SlotKind.ClientDown)
             {
-                DropReason reason = client.Receive(slot.Path, Body(p), p.Class, p.Epoch, now);
+                DropReason reason = client.Receive(slot.Path, p.Offset + SealedDatagram.HeaderBytes, Body(p), p.Class, p.Epoch, now);
                 if (reason == DropReason.None) p.Verdict = Verdict.Done;
                 else Drop(ref p, reason);
                 continue;
@@ -239,6 +239,10 @@ internal sealed class RelayPipeline(ShardTables tables, ClientPipeline client, P
         ReadOnlySpan<byte> content = body[(OnionLayer.HeadBytes + 1)..];
         switch (command)
         {
+            case OnionCommand.FirstOfEnds when tunnel is not null && path.Kind == PathKind.Terminal
+                && !tunnel.Take(slot.Path, p.Offset + SealedDatagram.HeaderBytes + OnionLayer.HeadBytes + 1, content.Length, now):
+                p.Verdict = Verdict.Done;
+                break;
             case >= OnionCommand.FirstOfEnds when path.Kind == PathKind.Terminal:
                 tables.Deliver(slot.Path, 0, command, content, now);
                 p.Verdict = Verdict.Done;

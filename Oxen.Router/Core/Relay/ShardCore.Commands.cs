@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using Oxen.Router.Core.Carrier;
 using Oxen.Router.Core.Onion;
 using Oxen.Router.Core.Paths;
+using Oxen.Router.Core.Tunnel;
 
 namespace Oxen.Router.Core.Relay;
 
@@ -32,6 +33,10 @@ internal sealed partial class ShardCore
                 RemoveLinkReceiver c => Do(c),
                 MoveLink c => Do(c),
                 RemoveLink c => Do(c),
+                OpenTunnelPeer c => Tunnel?.Do(c) ?? false,
+                BindTunnelPath c => Tunnel?.Do(c) ?? false,
+                RouteTunnelPeer c => Tunnel?.Do(c, now) ?? false,
+                CloseTunnelPeer c => Tunnel?.Do(c, now) ?? false,
                 _ => throw new ArgumentException("unknown command " + command.GetType().Name),
             };
             if (!done) Refuse(command, now);

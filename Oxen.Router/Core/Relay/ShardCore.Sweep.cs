@@ -29,11 +29,19 @@ internal sealed partial class ShardCore
     private int _clientRowsUsed;   // ... and of clients' further hops
     private Instant _sweepDeadline = Instant.Never;
 
-    public Instant NextDeadline => Instant.Earlier(_sweepDeadline, _tables.Links.NextWipe);
+    public Instant NextDeadline
+    {
+        get
+        {
+            Instant next = Instant.Earlier(_sweepDeadline, _tables.Links.NextWipe);
+            return Tunnel is null ? next : Instant.Earlier(next, Tunnel.NextDeadline);
+        }
+    }
 
     public void HandleTimeout(Instant now)
     {
         _tables.Links.WipePrevious(now);
+        Tunnel?.HandleTimeout(now);
         if (now >= _sweepDeadline) Sweep(now);
     }
 

@@ -2,6 +2,7 @@
 // order that IShardCore names, other threads speak through Post, three packet rings and an event queue.
 //
 //   slab: receive slots (64 KiB each) | control ring | delivery ring | origination ring
+//         with a tunnel also: reads and replies of the TUN device | a ring from each shard, this one too
 //
 // This file takes what arrives. ShardCore.Commands.cs changes the tables, ShardCore.Sweep.cs moves the epochs on.
 using System.Collections.Concurrent;
@@ -40,7 +41,11 @@ internal sealed partial class ShardCore : IShardCore, IDisposable
         int receiveBytes = options.ReceiveSlots * ReceiveBatch.SlotBytes;
         int controlBytes = options.ControlSlots * PacketRing.SlotBytes;
         int deliveryBytes = options.DeliverySlots * PacketRing.SlotBytes;
-        _slab = new PinnedBlock(receiveBytes + controlBytes + deliveryBytes + options.OriginationSlots * PacketRing.SlotBytes);
+        int originationBytes = options.OriginationSlots * PacketRing.SlotBytes;
+        int tunnelAt = receiveBytes + controlBytes + deliveryBytes + originationBytes;
+        TunnelOptions? tunnel = options.Tunnel;
+        int tunnelBytes = tunnel is null ? 0 : TunnelLane.SlabBytes(tunnel) + (tunnel.OutSlots + (options.ShardCount - 1) * tunnel.CrossSlots) * PacketRing.SlotBytes;
+        _slab = new PinnedBlock(tunnelAt + tunnelBytes);
         Receives = new ReceiveBatch(_slab, 0, options.ReceiveSlots);
         Control = new PacketRing(_slab, receiveBytes, options.ControlSlots);
         Deliveries = new PacketRing(_slab, receiveBytes + controlBytes, options.DeliverySlots);
@@ -49,13 +54,29 @@ internal sealed partial class ShardCore : IShardCore, IDisposable
         // A receive of 64 KiB holds at most 53 datagrams of the smallest class.
         int perReceive = ReceiveBatch.SlotBytes / SealedDatagram.ReducedBytes;
         int packets = options.ReceiveSlots * perReceive;
-        _packets = new Packet[Math.Max(packets, OriginationsPerTurn)];
-        Transmits = new TransmitBatch(_slab, packets + OriginationsPerTurn);
+        int tunnelPackets = tunnel is null ? 0 : tunnel.OutSlots + (options.ShardCount - 1) * tunnel.CrossSlots;
+        _packets = new Packet[Math.Max(packets, Math.Max(OriginationsPerTurn, tunnelPackets))];
+        Transmits = new TransmitBatch(_slab, packets + OriginationsPerTurn + tunnelPackets);
         Events = new ShardEventQueue(EventSlots);
         _tables = new ShardTables(options, _slab, Transmits, Deliveries, Events, entropy);
         Fairness = new PathFairness(options.MaxSlots);
         _egress = new EgressLists(options.MaxSenders);
-        _pipeline = new RelayPipeline(_tables, new ClientPipeline(_tables), Fairness, _egress, _packets);
+        if (tunnel is not null)
+        {
+            Activity = new PathActivity(options.MaxPaths);
+            int ringAt = tunnelAt + TunnelLane.SlabBytes(tunnel);
+            TunnelRings = new PacketRing[options.ShardCount];
+            for (int i = 0; i < TunnelRings.Length; i++)
+            {
+                int slots = i == options.Shard ? tunnel.OutSlots : tunnel.CrossSlots;
+                TunnelRings[i] = new PacketRing(_slab, ringAt, slots);
+                ringAt += slots * PacketRing.SlotBytes;
+            }
+
+            Tunnel = new TunnelLane(options, _tables, _slab, tunnelAt, TunnelRings[options.Shard], Activity);
+        }
+
+        _pipeline = new RelayPipeline(_tables, new ClientPipeline(_tables, Tunnel), Fairness, _egress, _packets, Tunnel);
         _originator = new Originator(_tables, _egress, _packets);
     }
 
@@ -81,6 +102,15 @@ internal sealed partial class ShardCore : IShardCore, IDisposable
     /// </summary>
     public PacketRing Originations { get; }
 
+    /// <summary>This shard's end of the tunnel; null without one.</summary>
+    public TunnelLane? Tunnel { get; }
+
+    /// <summary>Contents of IP packets for paths of this shard, from the lane of each shard.</summary>
+    public PacketRing[] TunnelRings { get; } = [];
+
+    /// <summary>When IP packets passed on each path; null without a tunnel.</summary>
+    public PathActivity? Activity { get; }
+
     /// <summary>What the control thread should know.</summary>
     public ShardEventQueue Events { get; }
 
@@ -96,7 +126,15 @@ internal sealed partial class ShardCore : IShardCore, IDisposable
     /// <summary>The tables, for tests and metrics on the shard's own thread.</summary>
     public ShardTables Tables => _tables;
 
-    public bool HasPendingWork => !_commands.IsEmpty || !Originations.IsEmpty;
+    public bool HasPendingWork
+    {
+        get
+        {
+            if (!_commands.IsEmpty || !Originations.IsEmpty) return true;
+            foreach (PacketRing ring in TunnelRings) if (!ring.IsEmpty) return true;
+            return false;
+        }
+    }
 
     /// <summary>Asks for a change of the tables. Any thread; waking the driver is the caller's affair.</summary>
     public void Post(ShardCommand command)
@@ -152,22 +190,28 @@ internal sealed partial class ShardCore : IShardCore, IDisposable
 
     public void HandleOriginations(Instant now)
     {
-        if (Originations.IsEmpty) return;
-        int limit = Math.Min(OriginationsPerTurn, Transmits.Capacity - Transmits.Count);
-        _originator.Run(Originations, limit, new PathEpochs(_clock, now), now);
-        _egress.MoveTo(Transmits, _packets, Drops);
+        if (!Originations.IsEmpty) Originate(Originations, OriginationsPerTurn, now);
+        foreach (PacketRing ring in TunnelRings) if (!ring.IsEmpty) Originate(ring, ring.Slots, now);
     }
 
     public void TransmitsSent()
     {
         Transmits.Clear();
         Originations.ReleaseTaken();
+        foreach (PacketRing ring in TunnelRings) ring.ReleaseTaken();
+        Tunnel?.TransmitsSent();
     }
 
     public void Dispose()
     {
         _tables.Dispose();
         _slab.Dispose();
+    }
+
+    private void Originate(PacketRing ring, int most, Instant now)
+    {
+        _originator.Run(ring, Math.Min(most, Transmits.Capacity - Transmits.Count), new PathEpochs(_clock, now), now);
+        _egress.MoveTo(Transmits, _packets, Drops);
     }
 
     private void ToControl(int offset, int length, in UdpAddress from, Instant now)

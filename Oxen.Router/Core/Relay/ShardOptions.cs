@@ -45,4 +45,7 @@ internal sealed record ShardOptions
     public int AnswersPerSecond { get; init; } = 100;
 
     public int AnswerBurst { get; init; } = 64;
+
+    /// <summary>The tunnel that this router is an end of; null: none.</summary>
+    public TunnelOptions? Tunnel { get; init; }
 }

@@ -1,6 +1,7 @@
 using Oxen.Router.Core.Directory;
 using Oxen.Router.Core.Paths;
 using Oxen.Router.Core.Quic;
+using Oxen.Router.Core.Tunnel;
 
 namespace Oxen.Router.Core.Sessions;
 
@@ -92,6 +93,15 @@ internal sealed class ClientGroup(int number)
     public Instant GiveUp { get; set; } = Instant.Never;
 
     public QuicConnection? Quic { get; set; }
+
+    /// <summary>The tunnel's group: its session asks for inner addresses.</summary>
+    public bool WantsTunnel { get; set; }
+
+    /// <summary>What the exit leased; null before it has.</summary>
+    public InnerAddresses? Leased { get; set; }
+
+    /// <summary>When to ask for the lease again.</summary>
+    public Instant LeaseRetry { get; set; } = Instant.Never;
 
     /// <summary>How often traffic moved to another path.</summary>
     public int Switches { get; set; }

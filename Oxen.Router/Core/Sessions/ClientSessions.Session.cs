@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using Oxen.Router.Core.Paths;
 using Oxen.Router.Core.Quic;
 using Oxen.Router.Core.Quic.Tls;
+using Oxen.Router.Core.Tunnel;
 using Oxen.Router.Core.Wire;
 
 namespace Oxen.Router.Core.Sessions;
@@ -75,6 +76,7 @@ internal sealed partial class ClientSessions
         group.ActivateSequence = ++group.Sequence;
         group.ActivateAnswered = false;
         SendActivate(group, path, now);
+        Route(group);
         group.Quic?.OnPathChanged(path.Health.SmoothedRtt, now);
     }
 
@@ -109,6 +111,13 @@ internal sealed partial class ClientSessions
                 return;
             case SessionMessageType.Activated when message.Length == SessionMessage.ActivatedBytes:
                 if (reader.UInt64() == group.ActivateSequence && group.Active == path) group.ActivateAnswered = true;
+                return;
+            case SessionMessageType.Leased when message.Length == SessionMessage.LeasedBytes && group.WantsTunnel:
+                HandleLeased(group, ref reader, now);
+                return;
+            case SessionMessageType.NoLease when message.Length == SessionMessage.NoLeaseBytes && group.WantsTunnel:
+                if (group.LeaseRetry.IsNever) return; // late
+                Lose(group, reader.Byte() == (byte)NoLeaseReason.AllInUse ? "the exit has no inner address left for the tunnel" : "the exit offers no tunnel", now);
                 return;
             case SessionMessageType.Unknown when reader.Take(SessionMessage.IdBytes).SequenceEqual(group.SessionId) && group.SessionId.Length > 0:
                 Lose(group, "the exit has forgotten the session (it was restarted)", now);
@@ -149,6 +158,43 @@ internal sealed partial class ClientSessions
         group.Quic.Tag = group;
         group.Quic.OnPathChanged(path.Health.SmoothedRtt, now);
         foreach (ClientPathState other in group.Paths) if (!other.Attached) Attach(group, other, now);
+        if (group.WantsTunnel) AskForLease(group, now);
+    }
+
+    // ---- the tunnel ----
+
+    // A client has one tunnel.
+    private const int Peer = 0;
+
+    private void AskForLease(ClientGroup group, Instant now)
+    {
+        group.LeaseRetry = Instant.Never;
+        if (group.Leased is not null || group.SessionId.Length == 0 || _tunnel is null) return;
+        group.LeaseRetry = now + FirstRetry;
+        if (group.Active is not { } path) return;
+        Span<byte> message = stackalloc byte[SessionMessage.LeaseBytes];
+        message[0] = (byte)SessionMessageType.Lease;
+        group.SessionId.CopyTo(message[1..]);
+        Send(path, message, now);
+    }
+
+    private void HandleLeased(ClientGroup group, ref WireReader reader, Instant now)
+    {
+        if (group.Leased is not null || group.LeaseRetry.IsNever) return; // late
+        group.LeaseRetry = Instant.Never;
+        uint four = reader.UInt32();
+        group.Leased = new InnerAddresses(four, new UInt128(reader.UInt64(), reader.UInt64()));
+        _tunnel!.ToAll(new OpenTunnelPeer(Peer, group.Leased.Value));
+        foreach (ClientPathState path in group.Paths) Bind(path);
+        Route(group);
+        _events.OnTunnelReady(group, now);
+    }
+
+    private void Bind(ClientPathState path) => _tunnel!.ToShard(path.Path.Shard, new BindTunnelPath(Peer, path.Path.Number));
+
+    private void Route(ClientGroup group)
+    {
+        if (group.Leased is not null) _tunnel!.ToAll(new RouteTunnelPeer(Peer, group.Active?.Path));
     }
 
     private void HandleAttached(ClientGroup group, ClientPathState path, ref WireReader reader)

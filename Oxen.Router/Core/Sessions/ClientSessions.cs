@@ -5,6 +5,7 @@ using Oxen.Router.Core.Paths;
 using Oxen.Router.Core.Quic;
 using Oxen.Router.Core.Quic.Tls;
 using Oxen.Router.Core.Relay;
+using Oxen.Router.Core.Tunnel;
 using Oxen.Router.Core.Wire;
 
 namespace Oxen.Router.Core.Sessions;
@@ -36,12 +37,15 @@ internal sealed partial class ClientSessions : IDisposable
     private readonly IEntropy _entropy;
     private readonly DropCounters _drops;
     private readonly QuicEndpoint _quic;
+    private readonly ITunnelControl? _tunnel;
     private readonly Dictionary<int, ClientGroup> _groups = [];
     private readonly Dictionary<PathRef, (ClientGroup Group, ClientPathState Path)> _paths = [];
     private readonly byte[] _transmit = new byte[64 * 1024];
 
-    public ClientSessions(QuicTransportOptions transport, PathOutlet[] outlets, IClientSessionEvents events, IEntropy entropy, DropCounters drops)
+    /// <param name="tunnel">The shards' side of the tunnel; null without one.</param>
+    public ClientSessions(QuicTransportOptions transport, PathOutlet[] outlets, IClientSessionEvents events, IEntropy entropy, DropCounters drops, ITunnelControl? tunnel = null)
     {
+        _tunnel = tunnel;
         _transport = transport;
         _outlets = outlets;
         _events = events;
@@ -59,7 +63,7 @@ internal sealed partial class ClientSessions : IDisposable
             Instant next = _quic.NextDeadline;
             foreach (ClientGroup group in _groups.Values)
             {
-                next = Instant.Earlier(next, Instant.Earlier(group.Retry, group.GiveUp));
+                next = Instant.Earlier(next, Instant.Earlier(group.Retry, Instant.Earlier(group.GiveUp, group.LeaseRetry)));
                 foreach (ClientPathState path in group.Paths)
                     next = Instant.Earlier(next, Instant.Earlier(path.Health.NextDeadline, path.AttachRetry));
                 if (group.Active is { } active && Successor(group, active) is not null) next = Instant.Earlier(next, active.Expires - LeaveBefore);
@@ -100,6 +104,7 @@ internal sealed partial class ClientSessions : IDisposable
 
         group.Paths.Add(path);
         _paths[path.Path] = (group, path);
+        if (group.Leased is not null) Bind(path);
         group.GiveUp = Instant.Never;
         switch (group.State)
         {
@@ -152,6 +157,7 @@ internal sealed partial class ClientSessions : IDisposable
     public void HandleTimeout(Instant now)
     {
         _quic.HandleTimeout(now);
+        Observe();
         foreach (ClientGroup group in _groups.Values)
         {
             for (int i = group.Paths.Count - 1; i >= 0; i--)
@@ -176,11 +182,28 @@ internal sealed partial class ClientSessions : IDisposable
             }
 
             if (group.Retry <= now) RetrySession(group, now);
+            if (group.LeaseRetry <= now) AskForLease(group, now);
             LeaveLossyPath(group, now);
             if (group.Active is { } active && active.Expires - LeaveBefore <= now && Successor(group, active) is { } successor) Switch(group, active, successor, now);
         }
 
         DrainQuic(now);
+    }
+
+    /// <summary>IP packets pass the session thread by: takes in what the shards saw of them.</summary>
+    public void Observe()
+    {
+        if (_tunnel is null) return;
+        foreach (ClientGroup group in _groups.Values)
+        {
+            if (group.Leased is null) continue;
+            foreach (ClientPathState path in group.Paths)
+            {
+                (Instant sent, Instant heard) = _tunnel.ActivityOf(path.Path);
+                if (heard > path.Health.LastHeard) path.Health.OnHeard(heard);
+                path.Health.OnTrafficSent(sent);
+            }
+        }
     }
 
     /// <summary>Moves what QUIC has to send into the rings, as far as there is room.</summary>
@@ -276,6 +299,8 @@ internal sealed partial class ClientSessions : IDisposable
                 case RecordType.Udp:
                     _events.OnUdp(group.Number, bytes, now);
                     break;
+                case RecordType.Ip when _tunnel is not null:
+                    break; // the shard has taken it
                 default:
                     _drops.Count(DropReason.BadRecord);
                     break;
@@ -339,6 +364,7 @@ internal sealed partial class ClientSessions : IDisposable
         ClientPathState? spare = Best(group);
         if (spare is null)
         {
+            Route(group);
             group.GiveUp = now + OrphanPatience;
             return;
         }
@@ -418,6 +444,15 @@ internal sealed partial class ClientSessions : IDisposable
         group.GiveUp = Instant.Never;
         group.Retry = Instant.Never;
         group.SessionId = [];
+        group.LeaseRetry = Instant.Never;
+        if (group.Leased is not null)
+        {
+            // The paths may live on for a while; what comes out of them is nobody's.
+            foreach (ClientPathState path in group.Paths) _tunnel!.ToShard(path.Path.Shard, new BindTunnelPath(-1, path.Path.Number));
+            _tunnel!.ToAll(new CloseTunnelPeer(Peer));
+            group.Leased = null;
+        }
+
         CryptographicOperations.ZeroMemory(group.SessionKey);
         group.SessionKey = [];
         if (quic is { IsClosed: false }) quic.Close(0, "", now);

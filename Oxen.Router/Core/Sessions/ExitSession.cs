@@ -1,5 +1,6 @@
 using Oxen.Router.Core.Paths;
 using Oxen.Router.Core.Quic;
+using Oxen.Router.Core.Tunnel;
 
 namespace Oxen.Router.Core.Sessions;
 
@@ -49,6 +50,11 @@ internal sealed class ExitSession
     public Instant GiveUp { get; set; } = Instant.Never;
 
     public QuicConnection? Connection { get; set; }
+
+    /// <summary>Number of the lease, the tunnel's peer; -1 without one.</summary>
+    public int Lease { get; set; } = -1;
+
+    public InnerAddresses Leased { get; set; }
 
     public UdpAddress Address => UdpAddress.FromVirtual((ulong)Number, 0);
 }

@@ -4,6 +4,7 @@ using Oxen.Router.Core.Packets;
 using Oxen.Router.Core.Paths;
 using Oxen.Router.Core.Quic;
 using Oxen.Router.Core.Quic.Tls;
+using Oxen.Router.Core.Tunnel;
 using Oxen.Router.Core.Wire;
 
 namespace Oxen.Router.Core.Sessions;
@@ -25,6 +26,8 @@ internal sealed class ExitSessions : IDisposable
     private readonly DropCounters _drops;
     private readonly QuicEndpoint _quic;
     private readonly int _maxSessions;
+    private readonly ITunnelControl? _tunnel;
+    private readonly TunnelLeases? _leases;
     private readonly Dictionary<PathRef, TerminalPath> _paths = [];
     private readonly Dictionary<UInt128, ExitSession> _byId = [];
     private readonly Dictionary<long, ExitSession> _byNumber = [];
@@ -35,8 +38,22 @@ internal sealed class ExitSessions : IDisposable
     // No session ends of age or for want of paths before this; exact after each HandleTimeout that looked.
     private Instant _soonest = Instant.Never;
 
-    public ExitSessions(TlsIdentity identity, QuicTransportOptions transport, PathOutlet[] outlets, IExitSessionEvents events, IEntropy entropy, DropCounters drops, int maxSessions = 65536)
+    /// <param name="leases">The tunnel's inner addresses; null: this router has no tunnel.</param>
+    /// <param name="tunnel">The shards' side of the tunnel; with `leases`.</param>
+    public ExitSessions(
+        TlsIdentity identity,
+        QuicTransportOptions transport,
+        PathOutlet[] outlets,
+        IExitSessionEvents events,
+        IEntropy entropy,
+        DropCounters drops,
+        int maxSessions = 65536,
+        TunnelLeases? leases = null,
+        ITunnelControl? tunnel = null)
     {
+        if ((leases is null) != (tunnel is null)) throw new ArgumentException("leases and the shards' side of the tunnel belong together", nameof(leases));
+        _leases = leases;
+        _tunnel = tunnel;
         _outlets = outlets;
         _events = events;
         _entropy = entropy;
@@ -76,7 +93,12 @@ internal sealed class ExitSessions : IDisposable
         session.Paths.Remove(path);
 
         // Wait for the client to activate another: it may know better than we which one works.
-        if (session.Active == path) session.Active = session.Paths.Count > 0 ? session.Paths[^1] : null;
+        if (session.Active == path)
+        {
+            session.Active = session.Paths.Count > 0 ? session.Paths[^1] : null;
+            Route(session);
+        }
+
         if (session.Paths.Count > 0) return;
         session.GiveUp = now + OrphanPatience;
         _soonest = Instant.Earlier(_soonest, session.GiveUp);
@@ -117,6 +139,8 @@ internal sealed class ExitSessions : IDisposable
                 case RecordType.Quic or RecordType.Udp:
                     _drops.Count(DropReason.UnknownSession);
                     break;
+                case RecordType.Ip when _tunnel is not null:
+                    break; // the shard has taken it
                 default:
                     _drops.Count(DropReason.BadRecord);
                     break;
@@ -192,6 +216,7 @@ internal sealed class ExitSessions : IDisposable
             case SessionMessageType.Attach when message.Length == SessionMessage.AttachBytes:
             case SessionMessageType.Activate when message.Length == SessionMessage.ActivateBytes:
             case SessionMessageType.Close when message.Length == SessionMessage.CloseBytes:
+            case SessionMessageType.Lease when message.Length == SessionMessage.LeaseBytes:
                 ReadOnlySpan<byte> id = reader.Take(SessionMessage.IdBytes);
                 if (!_byId.TryGetValue(BinaryPrimitives.ReadUInt128BigEndian(id), out ExitSession? session))
                 {
@@ -204,7 +229,9 @@ internal sealed class ExitSessions : IDisposable
 
                 if (type == SessionMessageType.Attach) HandleAttach(session, path, reader.UInt64(), reader.Take(SessionMessage.MacBytes));
                 else if (type == SessionMessageType.Activate) HandleActivate(session, path, reader.UInt64(), now);
-                else if (path.Session == session) End(session, now);
+                else if (path.Session != session) _drops.Count(DropReason.BadRecord);
+                else if (type == SessionMessageType.Lease) HandleLease(session, path);
+                else End(session, now);
                 return;
             default:
                 _drops.Count(DropReason.BadRecord);
@@ -267,13 +294,19 @@ internal sealed class ExitSessions : IDisposable
                 TerminalPath oldest = session.Paths.First(p => p != session.Active);
                 session.Paths.Remove(oldest);
                 oldest.Session = null;
+                if (session.Lease >= 0) _tunnel!.ToShard(oldest.Path.Shard, new BindTunnelPath(-1, oldest.Path.Number));
             }
 
             path.Session = session;
             session.Paths.Add(path);
             session.Sequence = Math.Max(session.Sequence, sequence);
             session.GiveUp = Instant.Never;
-            session.Active ??= path;
+            if (session.Lease >= 0) _tunnel!.ToShard(path.Path.Shard, new BindTunnelPath(session.Lease, path.Path.Number));
+            if (session.Active is null)
+            {
+                session.Active = path;
+                Route(session);
+            }
         }
         else if (path.Session != session)
         {
@@ -295,8 +328,12 @@ internal sealed class ExitSessions : IDisposable
         if (sequence > session.ActivateSequence)
         {
             session.ActivateSequence = sequence;
-            if (session.Active != path && session.Connection is { } quic) quic.OnPathChanged(quic.Stats.SmoothedRtt, now);
-            session.Active = path;
+            if (session.Active != path)
+            {
+                session.Connection?.OnPathChanged(session.Connection.Stats.SmoothedRtt, now);
+                session.Active = path;
+                Route(session);
+            }
         }
 
         if (session.Active != path) return;
@@ -307,6 +344,39 @@ internal sealed class ExitSessions : IDisposable
         Answer(path, answer);
     }
 
+    private void HandleLease(ExitSession session, TerminalPath path)
+    {
+        Span<byte> answer = stackalloc byte[SessionMessage.LeasedBytes];
+        var writer = new WireWriter(answer);
+        if (session.Lease < 0)
+        {
+            if (_leases is null || !_leases.TryTake(out int number, out InnerAddresses leased))
+            {
+                writer.Byte((byte)SessionMessageType.NoLease);
+                writer.Byte((byte)(_leases is null ? NoLeaseReason.NoTunnel : NoLeaseReason.AllInUse));
+                Answer(path, answer[..SessionMessage.NoLeaseBytes]);
+                return;
+            }
+
+            (session.Lease, session.Leased) = (number, leased);
+            _tunnel!.ToAll(new OpenTunnelPeer(number, leased));
+            foreach (TerminalPath attached in session.Paths) _tunnel.ToShard(attached.Path.Shard, new BindTunnelPath(number, attached.Path.Number));
+            Route(session);
+        }
+
+        writer.Byte((byte)SessionMessageType.Leased);
+        writer.UInt32(session.Leased.IPv4);
+        writer.UInt64((ulong)(session.Leased.IPv6 >> 64));
+        writer.UInt64((ulong)session.Leased.IPv6);
+        Answer(path, answer);
+    }
+
+    // The shards are to send where the client wants its packets.
+    private void Route(ExitSession session)
+    {
+        if (session.Lease >= 0) _tunnel!.ToAll(new RouteTunnelPeer(session.Lease, session.Active?.Path));
+    }
+
     private void Answer(TerminalPath path, ReadOnlySpan<byte> message) =>
         _outlets[path.Path.Shard].TryRecord(path.Path.Number, RecordType.Session, message);
 
@@ -314,7 +384,21 @@ internal sealed class ExitSessions : IDisposable
     {
         if (!_byId.Remove(session.Id)) return;
         _byNumber.Remove(session.Number);
-        foreach (TerminalPath path in session.Paths) path.Session = null;
+        foreach (TerminalPath path in session.Paths)
+        {
+            path.Session = null;
+
+            // Before its addresses are another's: the path itself may live on.
+            if (session.Lease >= 0) _tunnel!.ToShard(path.Path.Shard, new BindTunnelPath(-1, path.Path.Number));
+        }
+
+        if (session.Lease >= 0)
+        {
+            _tunnel!.ToAll(new CloseTunnelPeer(session.Lease));
+            _leases!.Release(session.Lease);
+            session.Lease = -1;
+        }
+
         CryptographicOperations.ZeroMemory(session.Key);
         session.Connection?.Close(0, "", now);
         _events.OnSessionClosed(session.Number, now);

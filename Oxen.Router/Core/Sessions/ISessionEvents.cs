@@ -22,6 +22,9 @@ internal interface IClientSessionEvents : ISessionEvents
     /// <summary>The group's session and all its paths are given up, its streams with it; another exit will serve it.</summary>
     void OnGroupLost(ClientGroup group, string reason, Instant now);
 
+    /// <summary>The exit leased inner addresses: IP packets pass from now on.</summary>
+    void OnTunnelReady(ClientGroup group, Instant now);
+
     /// <summary>A path is dead; the control thread is to close it and build another.</summary>
     /// <param name="suspect">The nearest hop that did not answer; -1: not known.</param>
     void OnPathFailed(PathRef path, string reason, int suspect, Instant now);

@@ -69,7 +69,13 @@ internal sealed class PathHealth
     /// <summary>Last round trip to each hop; zero where unknown.</summary>
     public ReadOnlySpan<TimeSpan> HopRtt => _hopRtt;
 
-    public void OnTrafficSent(Instant now) => _lastTraffic = now;
+    /// <summary>From now on probes go out at the busy interval, the next one too.</summary>
+    public void OnTrafficSent(Instant now)
+    {
+        if (now <= _lastTraffic) return;
+        if (!IsBusy(now)) _nextProbe = Instant.Earlier(_nextProbe, Instant.Later(now, _lastProbe + BusyInterval));
+        _lastTraffic = now;
+    }
 
     public void OnHeard(Instant now)
     {

@@ -13,6 +13,9 @@ namespace Oxen.Router.Core.Sessions;
 //  ACTIVATED 6 | sequence 8
 //  CLOSE     7 | session id 16
 //  UNKNOWN   8 | session id 16                                        the terminal has no such session: open a new one
+//  LEASE     9 | session id 16                                        inner addresses for the tunnel, repeated until answered
+//  LEASED   10 | IPv4 4 | IPv6 16                                     for the life of the session; zeros: none of this family
+//  NO LEASE 11 | reason 1                                             1 no tunnel here, 2 all addresses are in use
 
 internal enum SessionMessageType : byte
 {
@@ -24,6 +27,16 @@ internal enum SessionMessageType : byte
     Activated = 6,
     Close = 7,
     Unknown = 8,
+    Lease = 9,
+    Leased = 10,
+    NoLease = 11,
+}
+
+/// <summary>Why a terminal leases no inner addresses.</summary>
+internal enum NoLeaseReason : byte
+{
+    NoTunnel = 1,
+    AllInUse = 2,
 }
 
 /// <summary>Keys and codecs of the exit session.</summary>
@@ -39,6 +52,9 @@ internal static class SessionMessage
     public const int ActivateBytes = 1 + IdBytes + 8;
     public const int ActivatedBytes = 1 + 8;
     public const int CloseBytes = 1 + IdBytes;
+    public const int LeaseBytes = 1 + IdBytes;
+    public const int LeasedBytes = 1 + 4 + 16;
+    public const int NoLeaseBytes = 2;
     public const int MaxBytes = OpenedBytes;
 
     /// <summary>session key = HKDF-SHA256(path's session secret, salt = client random || terminal random, "oxen session key")</summary>

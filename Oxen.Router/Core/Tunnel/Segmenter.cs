@@ -24,6 +24,9 @@ internal struct Segmenter
     /// <summary>Something is left to be cut.</summary>
     public readonly bool IsOpen => _open;
 
+    /// <summary>Bytes of what <see cref="TryNext"/> would write now; 0 when nothing is left.</summary>
+    public readonly int NextLength => !_open ? 0 : _whole ? _ip.Length : _ip.PayloadOffset + Math.Min(_segment, _ip.HeaderBytes + _ip.TransportBytes - _next);
+
     /// <summary>What the packet is; valid since <see cref="Begin"/>.</summary>
     public readonly IpPacket Packet => _ip;
 

@@ -1,3 +1,4 @@
+using Oxen.Router.Core.Onion;
 using Oxen.Router.Core.Paths;
 using Oxen.Router.Core.Relay;
 
@@ -12,11 +13,11 @@ internal readonly record struct InnerAddresses(uint IPv4, UInt128 IPv6);
 /// <summary>To every shard: the peer exists. `Leased` is what the exit leased to it, and the only source (client: after translation) that passes.</summary>
 internal sealed record OpenTunnelPeer(int Peer, InnerAddresses Leased) : ShardCommand;
 
-/// <summary>To the path's own shard: IP packets that come out of this path are the peer's. Ends with the path.</summary>
+/// <summary>To the path's own shard: IP packets that come out of this path are the peer's; -1: nobody's. Ends with the path.</summary>
 internal sealed record BindTunnelPath(int Peer, PathNumber Path) : ShardCommand;
 
 /// <summary>To every shard: IP packets for the peer leave by this path from now on; null: by none, until the next command.</summary>
-internal sealed record RouteTunnelPeer(int Peer, PathRef? Path) : ShardCommand;
+internal sealed record RouteTunnelPeer(int Peer, PathRef? Path, SizeClass Class = SizeClass.Full) : ShardCommand;
 
 /// <summary>To every shard: the peer is no more; its packets are dropped.</summary>
 internal sealed record CloseTunnelPeer(int Peer) : ShardCommand;

@@ -42,6 +42,7 @@ internal sealed class RouterProcess : IAsyncDisposable
     private RouterKeys? _keys;
     private RouterNode? _relay;
     private RouterNode? _client;
+    private TunnelEnd? _clientTunnel, _exitTunnel;
     private ProxyDoors? _doors;
     private StatusSocket? _status;
     private Task _watch = Task.CompletedTask;
@@ -67,9 +68,6 @@ internal sealed class RouterProcess : IAsyncDisposable
     /// <exception cref="UserException">Something of the configuration does not fit this machine, its files or the network.</exception>
     public static async Task<RouterProcess> StartAsync(RouterConfig config, ILogger log, TimeProvider time, CancellationToken cancel)
     {
-        // Who asks for a tunnel and gets none would send in the clear what he believes hidden.
-        if (config.Tun is not null || config.Exit.Tunnel is not null)
-            throw new UserException(ExitCode.Usage, "OXN2002", "the configuration asks for a tunnel ([tun], or tunnel = true of an exit), which this version cannot run yet", "Take it out of the file; programs reach the network by the SOCKS5 and HTTP proxies.");
         var process = new RouterProcess(config, log, time);
         try
         {
@@ -103,7 +101,10 @@ internal sealed class RouterProcess : IAsyncDisposable
         if (_status is not null) await _status.DisposeAsync().ConfigureAwait(false);
         if (_doors is not null) await _doors.DisposeAsync().ConfigureAwait(false);
         if (_client is not null) await _client.DisposeAsync().ConfigureAwait(false);
+        _clientTunnel?.Dispose();
         if (_relay is not null) await _relay.DisposeAsync().ConfigureAwait(false);
+        _exitTunnel?.Dispose();
+        (_clientTunnel, _exitTunnel) = (null, null);
         _keys?.Dispose();
         (_status, _doors, _client, _relay, _keys) = (null, null, null, null, null);
     }
@@ -151,13 +152,27 @@ internal sealed class RouterProcess : IAsyncDisposable
         _keys = RouterKeys.Load(_config, directory);
         int shards = UdpSocketFactory.BatchesMissing is not null ? 1 : _config.Shards == 0 ? Math.Clamp(Environment.ProcessorCount, 1, 16) : _config.Shards;
         bool exit = _config.Roles.HasFlag(RouterRoles.Exit);
+        ExitPolicy? policy = null;
+        if (exit)
+        {
+            policy = new ExitPolicy(_config.Exit.Rules, _config.Exit.Except, ExitPolicy.MachineAddresses());
+            if (_config.Exit.Tunnel is { } tunnel)
+            {
+                _exitTunnel = TunnelEnd.OpenExit(tunnel, policy, shards);
+                policy.SetOwnAddresses(ExitPolicy.MachineAddresses()); // the interface's too
+                if (_exitTunnel.Recovered) RouterLog.TunnelRecovered(_log);
+                RouterLog.TunnelOpen(_log, _exitTunnel.Name, _exitTunnel.HasIPv6 ? "IPv4 and IPv6" : "IPv4 alone");
+            }
+        }
+
         _relay = Open(_config.Listen, new RouterNodeOptions
         {
             Name = exit ? "exit" : "relay",
             Listen = UdpAddress.From(_config.Listen),
             Identity = _keys.Identity,
             OnionKeys = _keys.OnionKeys,
-            ExitPolicy = exit ? new ExitPolicy(_config.Exit.Rules, _config.Exit.Except, ExitPolicy.MachineAddresses()) : null,
+            ExitPolicy = policy,
+            Tunnel = _exitTunnel?.Router,
             ExitLimits = new ExitLimits { ConnectTime = _config.Exit.ConnectTime, AssociationIdle = _config.Exit.UdpIdle },
             Plugins = [new PingPlugin()],
             Shards = shards,
@@ -177,13 +192,23 @@ internal sealed class RouterProcess : IAsyncDisposable
     {
         // Its own socket on a free port: from outside, a client beside a relay is not to be told from any other client.
         var any = new IPEndPoint(_config.Listen.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6 ? IPAddress.IPv6Any : IPAddress.Any, 0);
+        int shards = 1;
+        if (_config.Tun is { } tun)
+        {
+            _clientTunnel = TunnelEnd.OpenClient(tun, shards);
+            RouterLog.TunnelOpen(_log, _clientTunnel.Name, _clientTunnel.HasIPv6 ? "IPv4 and IPv6" : "IPv4 alone");
+        }
+
         _client = Open(any, new RouterNodeOptions
         {
             Name = "client",
             Listen = UdpAddress.From(any),
+            Shards = shards,
+            Tunnel = _clientTunnel?.Router,
+            Proxied = _config.Client.Socks is not null || _config.Client.Http is not null,
             Client = new ClientPathOptions { Hops = _config.Client.Hops, Spares = _config.Client.Spares, Exit = _config.Client.Exit ?? default },
             Shard = new ShardOptions { ReplayFilterBytes = 4 << 20 },
-            Socket = new UdpSocketOptions { DualStack = any.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6 },
+            Socket = new UdpSocketOptions { DualStack = any.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6, Mark = _config.Tun?.Mark ?? 0 },
             Time = _time,
             OnNotice = OnNotice,
         });
@@ -242,6 +267,13 @@ internal sealed class RouterProcess : IAsyncDisposable
                 break;
             case RouterNoticeKind.PathLost or RouterNoticeKind.SessionLost:
                 RouterLog.PathFailed(_log, notice.Text);
+                break;
+            case RouterNoticeKind.TunnelReady:
+                RouterLog.TunnelReady(_log);
+                break;
+            case RouterNoticeKind.TunnelLost:
+                RouterLog.TunnelLost(_log, notice.Text);
+                if (notice.Router == "client") _failed.TrySetResult(new UserException(ExitCode.Environment, "OXN3014", $"the tunnel's interface is gone: {notice.Text}", "Somebody removed it. Start again; what was sent meanwhile was not hidden."));
                 break;
             case RouterNoticeKind.ClockCorrected:
                 RouterLog.ClockCorrected(_log, Math.Round(notice.Time.TotalSeconds, 1));
