@@ -27,15 +27,19 @@ internal sealed record LayeredSecrets(string Seed, uint StartEpoch)
 {
     public const int Hops = 3;
 
+    /// <summary>The client's own and the far end's: slot 1, any generation but 0.</summary>
+    public PathHandle Handle => new(1, BinaryPrimitives.ReadUInt32BigEndian(Bytes("handle")) | 1);
+
     public byte[] Bytes(string what) => SHA256.HashData(System.Text.Encoding.UTF8.GetBytes($"{Seed} {what}"));
 }
 
 /// <summary>One side of it, for the driver of a shard.</summary>
 internal sealed class LayeredEnd : IShardCore, ITunnelPort, IDisposable
 {
+    public const int Link = 1;
+    public const uint ClientIndex = 3, FarIndex = 7; // receiver indexes, as their owners announced them
+
     private const int Slots = 16, ReadSlots = 8, Cells = 1024;
-    private const int Link = 1;
-    private const uint ClientIndex = 3, FarIndex = 7; // receiver indexes, as their owners announced them
     private const int PacketAt = SealedDatagram.HeaderBytes + OnionLayer.HeadBytes + 1 + RecordLayout.HeaderBytes;
 
     // The body of a cell begins at a cache line: the layers load whole lines.
@@ -73,7 +77,7 @@ internal sealed class LayeredEnd : IShardCore, ITunnelPort, IDisposable
         _links = new LinkTable(1, 16, 16, Transmits);
         _links.AddReceiver(client ? ClientIndex : FarIndex, Link, 0, peer, LinkSuite.Aegis128L, secrets.Bytes(client ? "to client" : "to far"));
         _sender = _links.AddSender(Link, 0, client ? FarIndex : ClientIndex, peer, LinkSuite.Aegis128L, secrets.Bytes(client ? "to far" : "to client"));
-        _handle = BinaryPrimitives.ReadUInt64BigEndian(secrets.Bytes("handle"));
+        _handle = secrets.Handle.ToWire();
         for (int hop = 0; hop < LayeredSecrets.Hops; hop++) _keys.Put(hop, secrets.Bytes($"up {hop}"), secrets.Bytes($"down {hop}"), secrets.StartEpoch);
     }
 

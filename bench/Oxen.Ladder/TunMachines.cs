@@ -70,17 +70,17 @@ internal sealed class TwoProcesses : ITunnelUnderTest
         return made;
     }
 
-    /// <summary>Link seal and three layers between the two, in C#.</summary>
-    public static TwoProcesses Layered(TunLab lab, int net, TunOptions options)
+    /// <summary>Link seal and three layers between the two, in C#: with the product's own client in A ("lane"), or <see cref="LayeredEnd"/> at both ends ("client").</summary>
+    public static TwoProcesses Layered(TunLab lab, int net, string side, TunOptions options)
     {
-        const string Device = "layers";
+        string device = side, port = side == "lane" ? "4801" : "4802";
         string seed = Convert.ToHexString(System.Security.Cryptography.RandomNumberGenerator.GetBytes(16));
         string epoch = (DateTimeOffset.UtcNow.ToUnixTimeSeconds() / 60 - 1).ToString(CultureInfo.InvariantCulture);
         string[] self = Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet" ? [Environment.ProcessPath!, typeof(TwoProcesses).Assembly.Location] : [Environment.ProcessPath!];
-        Process Start(string space, string side, int one) => lab.Start(
-            space, self[0], [.. self[1..], "tun-end", side, Device, $"10.97.0.{one}", $"10.97.0.{3 - one}", "4801", Cpu(lab, space), seed, epoch, $"10.96.{net}.{one}/24,fd96:{net}::{one}/64"]);
-        var made = new TwoProcesses("link + 3 layers", net, Start(lab.A, "client", 1), Start(lab.B, "far", 2));
-        foreach (string space in new[] { lab.A, lab.B }) TunLab.Do("ip", "-n", space, "link", "set", Device, "txqueuelen", options.Queue.ToString(CultureInfo.InvariantCulture));
+        Process Start(string space, string end, int one) => lab.Start(
+            space, self[0], [.. self[1..], "tun-end", end, device, $"10.97.0.{one}", $"10.97.0.{3 - one}", port, Cpu(lab, space), seed, epoch, $"10.96.{net}.{one}/24,fd96:{net}::{one}/64", $"10.95.{net}.1/24,fd95:{net}::1/64"]);
+        var made = new TwoProcesses(side == "lane" ? "lane + 3 layers" : "3 layers, bare", net, Start(lab.A, side, 1), Start(lab.B, "far", 2));
+        foreach (string space in new[] { lab.A, lab.B }) TunLab.Do("ip", "-n", space, "link", "set", device, "txqueuelen", options.Queue.ToString(CultureInfo.InvariantCulture));
         return made;
     }
 

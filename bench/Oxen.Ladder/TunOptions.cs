@@ -15,7 +15,7 @@ internal sealed class TunOptions
 
     public string[] Directions { get; private set; } = ["up", "down"];
 
-    public string[] Machines { get; private set; } = ["veth", "c", "layers"];
+    public string[] Machines { get; private set; } = ["veth", "c", "lane"];
 
     /// <summary>Of the streams; null leaves the system's own.</summary>
     public string? Congestion { get; private set; }
@@ -27,7 +27,7 @@ internal sealed class TunOptions
     public int[] Busy { get; private set; } = [];
 
     public const string Usage = """
-        options of tun: --rounds 5  --seconds 3  --streams 1,4  --families 4,6  --directions up,down  --machines veth,c,layers
+        options of tun: --rounds 5  --seconds 3  --streams 1,4  --families 4,6  --directions up,down  --machines veth,c,lane,layers
                         --congestion cubic  --queue 64  --busy CPU,CPU (a busy loop on each)
         """;
 
@@ -54,7 +54,7 @@ internal sealed class TunOptions
                 case "--directions" when value.Split(',').All(v => v is "up" or "down"):
                     o.Directions = value.Split(',');
                     break;
-                case "--machines" when value.Split(',').All(v => v is "veth" or "c" or "layers"):
+                case "--machines" when value.Split(',').All(v => v is "veth" or "c" or "lane" or "layers"):
                     o.Machines = value.Split(',');
                     break;
                 case "--congestion" when value.Length > 0:

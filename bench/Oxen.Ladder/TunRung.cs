@@ -9,7 +9,8 @@ namespace Oxen.Ladder;
 // `tun`: iperf3 between two namespaces joined by veth, through each machine in turn:
 //
 //   veth      the cable itself                                  c        bench/native/tun_forwarder.c at both ends: no crypto
-//   layers    link seal and three layers each way, in C#, no relay between (LayeredEnd)
+//   lane      link seal and three layers, no relay between: the product's ShardCore and TunnelLane in A, LayeredEnd in B
+//   layers    the same with LayeredEnd at both ends: what the product's parts cost without its tables and checks
 //
 // All of namespace A runs on CPU 0 (iperf3, the machine's end, and the kernel's work for both), all of B on CPU 1. "up" is from A to B.
 // A run is stalled when one of its intervals of half a second, after the first second, carried less than a twentieth of what the machine's
@@ -44,7 +45,8 @@ internal static class TunRung
                 machines.Add(name switch
                 {
                     "c" => TwoProcesses.Native(lab, program, machines.Count, options),
-                    "layers" => TwoProcesses.Layered(lab, machines.Count, options),
+                    "lane" => TwoProcesses.Layered(lab, machines.Count, "lane", options),
+                    "layers" => TwoProcesses.Layered(lab, machines.Count, "client", options),
                     _ => new BareWire(),
                 });
             }
