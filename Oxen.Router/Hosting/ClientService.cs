@@ -147,16 +147,17 @@ internal sealed class ClientService : IOnionStreams, IOnionDatagrams
     public Task<ClientView> ReadViewAsync(bool probeHops) => _sessions.InvokeAsync(now =>
     {
         var groups = new List<GroupView>();
-        foreach (ClientGroup group in _sessions.Client!.Groups)
+        _sessions.Client!.Observe();
+        foreach (ClientGroup group in _sessions.Client.Groups)
         {
             var paths = new List<PathView>();
             foreach (ClientPathState path in group.Paths)
             {
                 if (probeHops) _sessions.Client.ProbeAllHops(path, now);
-                paths.Add(new PathView(path == group.Active, path.Attached, [.. path.Hops.Select(h => h.ToString())], path.Health.HopRtt.ToArray(), path.PacketsUp, path.PacketsDown, path.Expires - now));
+                paths.Add(new PathView(path == group.Active, path.Attached, [.. path.Hops.Select(h => h.ToString())], path.Health.HopRtt.ToArray(), path.AllPacketsUp, path.AllPacketsDown, path.Expires - now));
             }
 
-            groups.Add(new GroupView(group.Number, group.State, group.Switches, paths, group.Quic?.Stats));
+            groups.Add(new GroupView(group.Number, group.State, group.Switches, paths, group.Quic?.Stats, group.WantsTunnel, group.Leased is not null));
         }
 
         return new ClientView(groups, _sessions.OpenStreams, _waiting.Values.Sum(w => w.Count));
@@ -384,7 +385,7 @@ internal sealed class ClientService : IOnionStreams, IOnionDatagrams
 /// <param name="WaitingStreams">Openings that wait for a session with an exit.</param>
 internal sealed record ClientView(IReadOnlyList<GroupView> Groups, int OpenStreams, int WaitingStreams);
 
-internal sealed record GroupView(int Number, ClientGroupState State, int Switches, IReadOnlyList<PathView> Paths, QuicStats? Quic);
+internal sealed record GroupView(int Number, ClientGroupState State, int Switches, IReadOnlyList<PathView> Paths, QuicStats? Quic, bool Tunnel, bool Leased);
 
 /// <param name="HopRtt">Last round trip to each hop; zero where unknown.</param>
 internal sealed record PathView(bool Active, bool Attached, IReadOnlyList<string> Hops, TimeSpan[] HopRtt, long PacketsUp, long PacketsDown, TimeSpan Left);

@@ -69,8 +69,8 @@ internal static partial class RouterLog
     [LoggerMessage(1500, LogLevel.Error, "the handler of {Method} failed")]
     public static partial void HandlerFailed(ILogger log, string method, Exception cause);
 
-    [LoggerMessage(1600, LogLevel.Information, "the tunnel's interface {Name} is up, {Families}")]
-    public static partial void TunnelOpen(ILogger log, string name, string families);
+    [LoggerMessage(1600, LogLevel.Information, "the tunnel's interface {Interface} is up, {Families}")]
+    public static partial void TunnelOpen(ILogger log, string @interface, string families);
 
     [LoggerMessage(1601, LogLevel.Information, "an exit has leased addresses; IP packets pass the tunnel")]
     public static partial void TunnelReady(ILogger log);

@@ -19,7 +19,7 @@ internal interface ITunDevice : IDisposable
     /// <summary>Called by a device without <see cref="PollHandle"/> when there is something to read; wakes the driver.</summary>
     Action? OnReadable { get; set; }
 
-    /// <summary>Takes what the system has sent through the interface, without waiting: at most the batch's free slots. Returns how many.</summary>
+    /// <summary>Takes what the system has sent through the interface, without waiting: as far as the batch has room. Returns how many.</summary>
     /// <exception cref="IOException">The interface is gone.</exception>
     int Read(TunReadBatch into);
 

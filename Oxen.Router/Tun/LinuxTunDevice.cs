@@ -29,17 +29,11 @@ internal sealed class LinuxTunDevice : ITunDevice
     {
         ArgumentNullException.ThrowIfNull(into);
         int begin = into.Count;
-        while (into.Count < into.Slots)
+        while (into.TryReserve(out int at))
         {
-            int offset = into.Offset + into.Count * TunReadBatch.SlotBytes + TunReadBatch.Headroom;
-            int length = _tun.Read(into.Slab, offset, TunReadBatch.SlotBytes - TunReadBatch.Headroom);
+            int length = _tun.Read(into.Slab, at, TunReadBatch.SlotBytes - TunReadBatch.Headroom);
             if (length == 0) break;
-            into.Items[into.Count++] = new TunRead
-            {
-                Offset = offset,
-                Length = length,
-                Header = MemoryMarshal.Read<VirtioHeader>(into.Slab.Slice(offset - VirtioHeader.Bytes, VirtioHeader.Bytes)),
-            };
+            into.Add(length, MemoryMarshal.Read<VirtioHeader>(into.Slab.Slice(at - VirtioHeader.Bytes, VirtioHeader.Bytes)));
         }
 
         return into.Count - begin;

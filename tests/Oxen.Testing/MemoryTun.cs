@@ -43,11 +43,10 @@ internal sealed class MemoryTun(string name = "oxen0", int mtu = 1320, int queue
         ArgumentNullException.ThrowIfNull(into);
         ObjectDisposedException.ThrowIf(_closed, this);
         int begin = into.Count;
-        while (into.Count < into.Slots && _toRead.TryDequeue(out TunPacket? packet))
+        while (into.TryReserve(out int at) && _toRead.TryDequeue(out TunPacket? packet))
         {
-            int offset = into.Offset + into.Count * TunReadBatch.SlotBytes + TunReadBatch.Headroom;
-            packet.Bytes.CopyTo(into.Slab.Slice(offset, packet.Bytes.Length));
-            into.Items[into.Count++] = new TunRead { Offset = offset, Length = packet.Bytes.Length, Header = packet.Header };
+            packet.Bytes.CopyTo(into.Slab.Slice(at, packet.Bytes.Length));
+            into.Add(packet.Bytes.Length, packet.Header);
         }
 
         return into.Count - begin;

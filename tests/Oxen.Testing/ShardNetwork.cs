@@ -93,9 +93,9 @@ internal sealed class ShardNetwork : IDisposable
 
     public Instant Now => Clock.Now;
 
-    public ShardNode AddNode(int shards = 1, TimeSpan skew = default)
+    public ShardNode AddNode(int shards = 1, TimeSpan skew = default, TunnelOptions? tunnel = null)
     {
-        var node = new ShardNode(_nodes.Count, shards, _sizes, new NetworkClock(SimClock.StartUnixNanoseconds + skew.Ticks * 100), _entropy);
+        var node = new ShardNode(_nodes.Count, shards, _sizes, new NetworkClock(SimClock.StartUnixNanoseconds + skew.Ticks * 100), _entropy, tunnel);
         _nodes.Add(node);
         return node;
     }
@@ -307,6 +307,8 @@ internal sealed class ShardNetwork : IDisposable
     private bool Turn(ShardNode node, ShardCore core)
     {
         bool worked = core.HasPendingWork;
+        MemoryTun? tun = node.Tuns.Length > 0 ? node.Tuns[core.Options.Shard] : null;
+        if (tun is not null && core.Tunnel!.WantsTunReads) worked |= tun.Read(core.Tunnel.TunReads) > 0;
         core.HandleCommands(Now);
         if (FillBatch(node, core))
         {
@@ -314,8 +316,15 @@ internal sealed class ShardNetwork : IDisposable
             worked = true;
         }
 
+        if (tun is not null)
+        {
+            core.Tunnel!.HandleTunnel(Now);
+            worked |= core.Tunnel.HasTunnelWork;
+        }
+
         core.HandleOriginations(Now);
         if (core.NextDeadline <= Now) core.HandleTimeout(Now);
+        if (tun is not null) tun.Write(core.Tunnel!.TunWrites, core.Drops);
         for (int i = 0; i < core.Transmits.Count; i++)
         {
             Transmit t = core.Transmits.Items[i];

@@ -9,7 +9,7 @@ namespace Oxen.Testing;
 /// <summary>A router's data plane in memory: its shards, and the allocators that its control thread would own.</summary>
 internal sealed class ShardNode : IDisposable
 {
-    public ShardNode(int number, int shardCount, ShardOptions sizes, NetworkClock clock, SeededEntropy entropy)
+    public ShardNode(int number, int shardCount, ShardOptions sizes, NetworkClock clock, SeededEntropy entropy, TunnelOptions? tunnel = null)
     {
         Number = number;
         Clock = clock;
@@ -20,18 +20,16 @@ internal sealed class ShardNode : IDisposable
         Numbers = new PathNumberAllocator[shardCount];
         for (int i = 0; i < shardCount; i++)
         {
-            var options = new ShardOptions
-            {
-                Shard = i, ShardCount = shardCount, ReceiveSlots = sizes.ReceiveSlots, ControlSlots = sizes.ControlSlots, DeliverySlots = sizes.DeliverySlots,
-                OriginationSlots = sizes.OriginationSlots, MaxReceivers = sizes.MaxReceivers, MaxSenders = sizes.MaxSenders, MaxPaths = sizes.MaxPaths,
-                MaxClientPaths = sizes.MaxClientPaths, ReplayFilterBytes = sizes.ReplayFilterBytes, PathPacketsPerSecond = sizes.PathPacketsPerSecond,
-                AnswersPerSecond = sizes.AnswersPerSecond, AnswerBurst = sizes.AnswerBurst,
-            };
+            ShardOptions options = sizes with { Shard = i, ShardCount = shardCount, Tunnel = tunnel };
             Shards[i] = new ShardCore(options, clock, entropy);
             Handles[i] = new HandleAllocator(i, shardCount, options.MaxSlots, entropy);
             Indexes[i] = new ReceiverIndexAllocator(i, shardCount, options.MaxReceivers, entropy);
             Numbers[i] = new PathNumberAllocator(options.MaxPaths);
         }
+
+        if (tunnel is null) return;
+        Tuns = [.. Shards.Select(_ => new MemoryTun())];
+        foreach (ShardCore shard in Shards) shard.Tunnel!.Connect(Shards, static _ => { });
     }
 
     public int Number { get; }
@@ -47,6 +45,9 @@ internal sealed class ShardNode : IDisposable
     public ReceiverIndexAllocator[] Indexes { get; }
 
     public PathNumberAllocator[] Numbers { get; }
+
+    /// <summary>With a tunnel: the queue of each shard.</summary>
+    public MemoryTun[] Tuns { get; } = [];
 
     public ShardCore Core => Shards[0];
 

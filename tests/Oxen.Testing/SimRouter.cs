@@ -8,6 +8,7 @@ using Oxen.Router.Core.Quic;
 using Oxen.Router.Core.Quic.Tls;
 using Oxen.Router.Core.Relay;
 using Oxen.Router.Core.Sessions;
+using Oxen.Router.Core.Tunnel;
 using Oxen.Router.Hosting;
 
 namespace Oxen.Testing;
@@ -43,6 +44,9 @@ internal sealed record SimRouterOptions
     };
 
     public int Shards { get; init; } = 1;
+
+    /// <summary>An end of a tunnel, with a TUN device in memory for each shard. At an exit, the world answers each packet with its echo.</summary>
+    public TunnelOptions? Tunnel { get; init; }
 }
 
 /// <summary>
@@ -69,17 +73,31 @@ internal sealed class SimRouter : ISimNode, IControlEvents, IClientSessionEvents
         Options = options;
         var entropy = new SeededEntropy(options.Seed);
         Clock = new NetworkClock(SimClock.StartUnixNanoseconds + options.ClockSkew.Ticks * 100);
-        _shards = [.. Enumerable.Range(0, options.Shards).Select(i => new ShardCore(options.Shard with { Shard = i, ShardCount = options.Shards }, Clock, entropy))];
+        _shards = [.. Enumerable.Range(0, options.Shards).Select(i => new ShardCore(options.Shard with { Shard = i, ShardCount = options.Shards, Tunnel = options.Tunnel }, Clock, entropy))];
+        TunnelControl? tunnel = null;
+        TunnelLeases? leases = null;
+        if (options.Tunnel is { } tun)
+        {
+            tunnel = new TunnelControl(_shards, static _ => { });
+            if (!tun.IsClient) leases = new TunnelLeases(tun.First, tun.Peers);
+            Tuns = [.. _shards.Select(_ => new MemoryTun(queue: 4096))];
+            for (int i = 0; i < Tuns.Length; i++)
+            {
+                _shards[i].Tunnel!.Connect(_shards, static _ => { });
+                Tuns[i].OnReadable = () => _network.Wake(this);
+            }
+        }
+
         DataPlane = new DataPlane(_shards, options.Shard, entropy);
         _outlets = [.. _shards.Select(s => new PathOutlet(s.Originations, SessionDrops))];
         if (options.Client is not null)
         {
-            Client = new ClientSessions(RouterNode.PathTransport, _outlets, this, entropy, SessionDrops);
+            Client = new ClientSessions(RouterNode.PathTransport, _outlets, this, entropy, SessionDrops, tunnel);
         }
         else
         {
             _exitIdentity = TlsIdentity.FromSeed(options.Identity!.Seed);
-            Exit = new ExitSessions(_exitIdentity, RouterNode.PathTransport, _outlets, this, entropy, SessionDrops);
+            Exit = new ExitSessions(_exitIdentity, RouterNode.PathTransport, _outlets, this, entropy, SessionDrops, leases: leases, tunnel: tunnel);
         }
 
         Control = new ControlCore(
@@ -111,6 +129,8 @@ internal sealed class SimRouter : ISimNode, IControlEvents, IClientSessionEvents
     public ExitSessions? Exit { get; }
 
     public ShardCore[] Shards => _shards;
+
+    public MemoryTun[] Tuns { get; } = [];
 
     public DropCounters SessionDrops { get; } = new();
 
@@ -180,6 +200,7 @@ internal sealed class SimRouter : ISimNode, IControlEvents, IClientSessionEvents
         shard.Receives.Count = 1;
         shard.HandleCommands(now);
         shard.HandleDatagrams(shard.Receives, now);
+        TunnelOf(shard, now);
         SendOf(shard);
         Pump(now);
     }
@@ -196,6 +217,14 @@ internal sealed class SimRouter : ISimNode, IControlEvents, IClientSessionEvents
     {
         _toSessions.Enqueue(_ => Client!.GetOrAdd(group));
         _toControl.Enqueue(now => Control.Client!.Want(group, now));
+        _network.Wake(this);
+    }
+
+    /// <summary>Keeps a tunnel from now on (client).</summary>
+    public void WantTunnel(int group = 1)
+    {
+        _toSessions.Enqueue(_ => Client!.GetOrAdd(group).WantsTunnel = true);
+        _toControl.Enqueue(now => Control.Client!.Want(group, now, tunnel: true));
         _network.Wake(this);
     }
 
@@ -321,6 +350,8 @@ internal sealed class SimRouter : ISimNode, IControlEvents, IClientSessionEvents
             _shards[i].Deliveries.ReleaseTaken();
         }
 
+        foreach (ShardCore shard in _shards) more |= TunnelOf(shard, now);
+        if (_shards[0].Tunnel is not null) Client?.Observe();
         if (Client is not null && Client.NextDeadline <= now) Client.HandleTimeout(now);
         if (Exit is not null && Exit.NextDeadline <= now) Exit.HandleTimeout(now);
         more |= Flush(now);
@@ -346,6 +377,7 @@ internal sealed class SimRouter : ISimNode, IControlEvents, IClientSessionEvents
             while (shard.HasPendingWork)
             {
                 shard.HandleCommands(now);
+                TunnelOf(shard, now);
                 shard.HandleOriginations(now);
                 SendOf(shard);
                 more = true;
@@ -353,6 +385,37 @@ internal sealed class SimRouter : ISimNode, IControlEvents, IClientSessionEvents
         }
 
         return more;
+    }
+
+    // The turn of the TUN device: what the system sent goes into paths, what came out of them goes to the system.
+    private bool TunnelOf(ShardCore shard, Instant now)
+    {
+        if (shard.Tunnel is not { } lane) return false;
+        MemoryTun tun = Tuns[shard.Options.Shard];
+        bool read = lane.WantsTunReads && tun.Read(lane.TunReads) > 0;
+        lane.HandleTunnel(now);
+        tun.Write(lane.TunWrites, shard.Drops);
+        if (!read && lane.TunWrites.Count == 0) return lane.HasTunnelWork;
+        shard.HandleOriginations(now);
+        SendOf(shard);
+        if (!Options.Tunnel!.IsClient)
+        {
+            while (tun.TryTakeWritten(out TunPacket packet)) tun.SystemSends(Echo(packet.Bytes), packet.Header);
+        }
+
+        return true;
+    }
+
+    // Source and destination change places: every checksum stays right.
+    private static byte[] Echo(byte[] packet)
+    {
+        byte[] echo = [.. packet];
+        (int address, int bytes, int header) = packet[0] >> 4 == 4 ? (12, 4, (packet[0] & 15) * 4) : (8, 16, 40);
+        packet.AsSpan(address, bytes).CopyTo(echo.AsSpan(address + bytes));
+        packet.AsSpan(address + bytes, bytes).CopyTo(echo.AsSpan(address));
+        packet.AsSpan(header, 2).CopyTo(echo.AsSpan(header + 2));
+        packet.AsSpan(header + 2, 2).CopyTo(echo.AsSpan(header));
+        return echo;
     }
 
     private void SendOf(ShardCore shard)
@@ -448,6 +511,8 @@ internal sealed class SimRouter : ISimNode, IControlEvents, IClientSessionEvents
     }
 
     void IClientSessionEvents.OnGroupReady(ClientGroup group, Instant now) => Story.Add((now, $"group {group.Number} ready, {(now - group.OpenedAt).TotalMilliseconds:F0} ms after OPEN"));
+
+    void IClientSessionEvents.OnTunnelReady(ClientGroup group, Instant now) => Story.Add((now, $"tunnel ready: {group.Leased}"));
 
     void IClientSessionEvents.OnGroupLost(ClientGroup group, string reason, Instant now)
     {

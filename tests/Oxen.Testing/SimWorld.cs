@@ -28,7 +28,7 @@ internal sealed class SimWorld : IDisposable
     private readonly SeededEntropy _entropy;
     private int _incarnations;
 
-    public SimWorld(ulong seed, int relays = 8, int exits = 2, SimLink? link = null, Func<int, SimRouterOptions, SimRouterOptions>? adjust = null)
+    public SimWorld(ulong seed, int relays = 8, int exits = 2, SimLink? link = null, Func<int, SimRouterOptions, SimRouterOptions>? adjust = null, bool tunnels = false)
     {
         Seed = seed;
         _entropy = new SeededEntropy(seed ^ 0x5EED);
@@ -41,11 +41,11 @@ internal sealed class SimWorld : IDisposable
             RouterIdentity identity = RouterIdentity.Create(_entropy);
             OnionKeyPair onion = OnionKeyPair.Create(_entropy);
             UdpAddress address = UdpAddress.FromBytes([10, (byte)(i + 1), 0, 1], 1090);
-            RouterCapabilities can = i < relays ? RouterCapabilities.Relay : RouterCapabilities.Exit;
+            RouterCapabilities can = i < relays ? RouterCapabilities.Relay : tunnels ? RouterCapabilities.Exit | RouterCapabilities.Tunnel : RouterCapabilities.Exit;
             contacts.Add(RouterContact.Create(identity, onion, can, [address], "test-1", "", Now - 86_400, Now + 86_400));
             var ring = new OnionKeyRing(onion, Instant.Zero);
             _secrets.Add((identity, ring));
-            options.Add(new SimRouterOptions { Name = i < relays ? $"relay{i}" : $"exit{i - relays}", Address = address, Seed = NextSeed(), Identity = identity, OnionKeys = ring });
+            options.Add(new SimRouterOptions { Name = i < relays ? $"relay{i}" : $"exit{i - relays}", Address = address, Seed = NextSeed(), Identity = identity, OnionKeys = ring, Tunnel = i < relays || !tunnels ? null : SimTunnel.Exit(i) });
         }
 
         using RouterIdentity listKey = RouterIdentity.Create(_entropy);

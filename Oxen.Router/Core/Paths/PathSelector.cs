@@ -53,10 +53,10 @@ internal static class PathSelector
             lasts = [.. exits.Where(e => !wish.Excluded.Contains(e.Id))];
             if (lasts.Count == 0)
             {
-                string what = wish.Tunnel ? "exit with a tunnel" : "exit";
+                string with = wish.Tunnel ? " with a tunnel" : "";
                 reason = exits.Length == 0
-                    ? $"the directory knows no {what}"
-                    : Words($"all {exits.Length} of the directory that are an {what} are excluded");
+                    ? $"the directory knows no exit{with}"
+                    : Words($"all {exits.Length} exits{with} of the directory are excluded");
                 return false;
             }
         }

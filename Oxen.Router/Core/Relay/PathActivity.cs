@@ -2,33 +2,52 @@ using Oxen.Router.Core.Paths;
 
 namespace Oxen.Router.Core.Relay;
 
+/// <summary>IP packets of one path: when the last ones passed, and how many onion packets carried them since its row was first used.</summary>
+internal readonly record struct PathTraffic(Instant Sent, Instant Heard, long Up, long Down)
+{
+    public static PathTraffic None { get; } = new(new Instant(long.MinValue / 2), new Instant(long.MinValue / 2), 0, 0);
+}
+
 /// <summary>
-/// When a shard last sent and heard IP packets on each of its paths: they pass the session thread by, which watches the paths'
+/// What a shard sent and heard of IP packets on each of its paths: they pass the session thread by, which watches the paths'
 /// health. Written by shards, read by the session thread; a value that is a moment old does no harm.
 /// </summary>
 internal sealed class PathActivity(int paths)
 {
-    private readonly long[] _sent = Never(paths);
-    private readonly long[] _heard = Never(paths);
+    private readonly Row[] _rows = Fresh(paths);
 
-    public Instant Sent(PathNumber path) => new(Volatile.Read(ref _sent[path.Row]));
+    private struct Row
+    {
+        public long Sent, Heard, Up, Down;
+    }
 
-    public Instant Heard(PathNumber path) => new(Volatile.Read(ref _heard[path.Row]));
+    public PathTraffic Of(PathNumber path)
+    {
+        ref Row row = ref _rows[path.Row];
+        return new PathTraffic(new Instant(Volatile.Read(ref row.Sent)), new Instant(Volatile.Read(ref row.Heard)), Volatile.Read(ref row.Up), Volatile.Read(ref row.Down));
+    }
 
     /// <summary>Returns when it was before.</summary>
-    public Instant OnSent(int row, Instant now)
+    public Instant OnSent(int path, Instant now)
     {
-        var before = new Instant(_sent[row]);
-        Volatile.Write(ref _sent[row], now.Nanoseconds);
+        ref Row row = ref _rows[path];
+        var before = new Instant(row.Sent);
+        Volatile.Write(ref row.Sent, now.Nanoseconds);
+        Volatile.Write(ref row.Up, row.Up + 1);
         return before;
     }
 
-    public void OnHeard(int row, Instant now) => Volatile.Write(ref _heard[row], now.Nanoseconds);
-
-    private static long[] Never(int paths)
+    public void OnHeard(int path, Instant now)
     {
-        long[] times = new long[paths];
-        times.AsSpan().Fill(long.MinValue / 2);
-        return times;
+        ref Row row = ref _rows[path];
+        Volatile.Write(ref row.Heard, now.Nanoseconds);
+        Volatile.Write(ref row.Down, row.Down + 1);
+    }
+
+    private static Row[] Fresh(int paths)
+    {
+        var rows = new Row[paths];
+        foreach (ref Row row in rows.AsSpan()) row.Sent = row.Heard = PathTraffic.None.Sent.Nanoseconds;
+        return rows;
     }
 }

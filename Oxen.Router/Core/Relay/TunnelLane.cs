@@ -272,7 +272,7 @@ internal sealed class TunnelLane : ITunnelPort
 
         if (_at == TunReads.Count)
         {
-            TunReads.Count = 0;
+            TunReads.Clear();
             _at = 0;
         }
     }

@@ -23,7 +23,7 @@ internal sealed record TunnelOptions
     /// <summary>What an exit lets out; one for each shard.</summary>
     public Func<IPacketPolicy>? Policy { get; init; }
 
-    /// <summary>Packets of up to 64 KiB that are read in a turn.</summary>
+    /// <summary>Packets of 64 KiB that are read in a turn; of small ones eight times as many.</summary>
     public int ReadSlots { get; init; } = 8;
 
     /// <summary>Onion packets that a turn makes of them: a power of two.</summary>

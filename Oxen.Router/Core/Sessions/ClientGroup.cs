@@ -1,6 +1,7 @@
 using Oxen.Router.Core.Directory;
 using Oxen.Router.Core.Paths;
 using Oxen.Router.Core.Quic;
+using Oxen.Router.Core.Relay;
 using Oxen.Router.Core.Tunnel;
 
 namespace Oxen.Router.Core.Sessions;
@@ -42,9 +43,19 @@ internal sealed class ClientPathState
 
     public Instant AttachRetry { get; set; } = Instant.Never;
 
+    /// <summary>Packets of the session thread's own making.</summary>
     public long PacketsUp { get; set; }
 
     public long PacketsDown { get; set; }
+
+    /// <summary>What the shards saw of IP packets; the path's row had another path before.</summary>
+    public PathTraffic Tunnelled { get; set; }
+
+    public PathTraffic TunnelledBefore { get; set; }
+
+    public long AllPacketsUp => PacketsUp + Tunnelled.Up - TunnelledBefore.Up;
+
+    public long AllPacketsDown => PacketsDown + Tunnelled.Down - TunnelledBefore.Down;
 
     public long BytesDown { get; set; }
 }

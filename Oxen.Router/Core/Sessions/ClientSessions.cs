@@ -104,6 +104,7 @@ internal sealed partial class ClientSessions : IDisposable
 
         group.Paths.Add(path);
         _paths[path.Path] = (group, path);
+        if (_tunnel is not null) path.TunnelledBefore = path.Tunnelled = _tunnel.TrafficOf(path.Path);
         if (group.Leased is not null) Bind(path);
         group.GiveUp = Instant.Never;
         switch (group.State)
@@ -199,9 +200,10 @@ internal sealed partial class ClientSessions : IDisposable
             if (group.Leased is null) continue;
             foreach (ClientPathState path in group.Paths)
             {
-                (Instant sent, Instant heard) = _tunnel.ActivityOf(path.Path);
-                if (heard > path.Health.LastHeard) path.Health.OnHeard(heard);
-                path.Health.OnTrafficSent(sent);
+                PathTraffic traffic = _tunnel.TrafficOf(path.Path);
+                if (traffic.Heard > path.Health.LastHeard) path.Health.OnHeard(traffic.Heard);
+                path.Health.OnTrafficSent(traffic.Sent);
+                path.Tunnelled = traffic;
             }
         }
     }

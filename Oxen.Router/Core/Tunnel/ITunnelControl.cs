@@ -10,8 +10,8 @@ internal interface ITunnelControl
 
     void ToShard(int shard, ShardCommand command);
 
-    /// <summary>When IP packets were last sent and heard on a path.</summary>
-    (Instant Sent, Instant Heard) ActivityOf(PathRef path);
+    /// <summary>What passed on a path.</summary>
+    PathTraffic TrafficOf(PathRef path);
 }
 
 /// <summary>The shards of this process.</summary>
@@ -29,6 +29,5 @@ internal sealed class TunnelControl(ShardCore[] shards, Action<int> wake) : ITun
         wake(shard);
     }
 
-    public (Instant Sent, Instant Heard) ActivityOf(PathRef path) =>
-        shards[path.Shard].Activity is { } activity ? (activity.Sent(path.Number), activity.Heard(path.Number)) : (Instant.Zero, Instant.Zero);
+    public PathTraffic TrafficOf(PathRef path) => shards[path.Shard].Activity?.Of(path.Number) ?? PathTraffic.None;
 }

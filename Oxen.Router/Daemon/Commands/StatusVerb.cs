@@ -53,6 +53,13 @@ internal sealed class StatusVerb(Screen screen)
         screen.Table(
             ["router", "paths", "datagrams in", "datagrams out", "MiB in", "MiB out", "drops"],
             report.Routers.Select(r => (IReadOnlyList<string>)[r.Router, Number(r.Paths), Number(r.DatagramsReceived), Number(r.DatagramsSent), Mebibytes(r.BytesReceived), Mebibytes(r.BytesSent), Drops(r)]));
+        if (report.Tunnel is { } tunnel)
+        {
+            screen.Facts("tunnel", [
+                ("interface", tunnel.Interface), ("state", tunnel.Carries ? "IP packets pass" : "no exit has leased addresses yet; nothing passes"), ("packets out", Number(tunnel.PacketsRead)),
+                ("packets in", Number(tunnel.PacketsWritten)), ("moved to a spare path", $"{Number(tunnel.Switches)} times")]);
+        }
+
         if (report.Paths.Count == 0) return;
         screen.Table(
             ["path", "hops, with round trip", "packets up", "packets down", "lasts"],

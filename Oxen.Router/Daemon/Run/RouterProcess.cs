@@ -109,16 +109,24 @@ internal sealed class RouterProcess : IAsyncDisposable
         (_status, _doors, _client, _relay, _keys) = (null, null, null, null, null);
     }
 
-    public async Task<StatusReport> ReportAsync() => new()
+    public async Task<StatusReport> ReportAsync()
     {
-        Version = CommandTree.Version,
-        Roles = RolesInWords(_config.Roles),
-        Process = Environment.ProcessId,
-        UptimeSeconds = Math.Round(_time.GetElapsedTime(_started).TotalSeconds, 3),
-        Routers = [.. new[] { _relay, _client }.OfType<RouterNode>().Select(n => n.ReadFigures())],
-        Paths = _client?.Client is { } client ? StatusReport.PathsOf(await client.ReadViewAsync(probeHops: true).ConfigureAwait(false)) : [],
-        Trouble = _client?.Client?.Trouble ?? "",
-    };
+        RouterFigures[] figures = [.. new[] { _relay, _client }.OfType<RouterNode>().Select(n => n.ReadFigures())];
+        ClientView? view = _client?.Client is { } client ? await client.ReadViewAsync(probeHops: true).ConfigureAwait(false) : null;
+        return new StatusReport
+        {
+            Version = CommandTree.Version,
+            Roles = RolesInWords(_config.Roles),
+            Process = Environment.ProcessId,
+            UptimeSeconds = Math.Round(_time.GetElapsedTime(_started).TotalSeconds, 3),
+            Routers = figures,
+            Paths = view is null ? [] : StatusReport.PathsOf(view),
+            Tunnel = _clientTunnel is { } tunnel && view?.Groups.FirstOrDefault(g => g.Tunnel) is { } group
+                ? new TunnelStatus(tunnel.Name, group.Leased, group.Switches, figures[^1].TunnelPacketsRead, figures[^1].TunnelPacketsWritten)
+                : null,
+            Trouble = _client?.Client?.Trouble ?? "",
+        };
+    }
 
     public static string RolesInWords(RouterRoles roles) => roles.ToString().ToLowerInvariant();
 
@@ -137,9 +145,14 @@ internal sealed class RouterProcess : IAsyncDisposable
         _client?.Start(directory);
         if (_client?.Client is { } client)
         {
-            _doors = await ProxyDoors.OpenAsync(client, _config.Client.Socks, _config.Client.Http, _config.Client.Users, _doorDrops, cancel).ConfigureAwait(false);
-            if (_doors.Socks is { } socks) RouterLog.DoorOpen(_log, "SOCKS5", socks.ToString());
-            if (_doors.Http is { } http) RouterLog.DoorOpen(_log, "HTTP", http.ToString());
+            // Without one of them, Kestrel would open a port of its own choice.
+            if (_config.Client.Socks is not null || _config.Client.Http is not null)
+            {
+                _doors = await ProxyDoors.OpenAsync(client, _config.Client.Socks, _config.Client.Http, _config.Client.Users, _doorDrops, cancel).ConfigureAwait(false);
+                if (_doors.Socks is { } socks) RouterLog.DoorOpen(_log, "SOCKS5", socks.ToString());
+                if (_doors.Http is { } http) RouterLog.DoorOpen(_log, "HTTP", http.ToString());
+            }
+
             _watch = Task.Run(() => WatchPathsAsync(client), CancellationToken.None);
         }
 

@@ -71,6 +71,7 @@ internal sealed class TunnelEnd : IDisposable
                 Addresses = six
                     ? [new InterfaceAddress(Plus(config.Pool4.BaseAddress, 1), config.Pool4.PrefixLength), new InterfaceAddress(Plus(config.Pool6!.Value.BaseAddress, 1), config.Pool6.Value.PrefixLength)]
                     : [new InterfaceAddress(Plus(config.Pool4.BaseAddress, 1), config.Pool4.PrefixLength)],
+                Ranges = six ? [config.Pool4, config.Pool6!.Value] : [config.Pool4],
             });
             six &= tun.HasIPv6;
             UInt128 base6 = six ? Six(config.Pool6!.Value.BaseAddress) : 0;

@@ -23,6 +23,9 @@ internal sealed record StatusReport
     /// <summary>A client's paths.</summary>
     public required IReadOnlyList<PathStatus> Paths { get; init; }
 
+    /// <summary>A client's tunnel; null without one.</summary>
+    public TunnelStatus? Tunnel { get; init; }
+
     /// <summary>Why a client has no path, in words; empty when all is well.</summary>
     public required string Trouble { get; init; }
 
@@ -33,6 +36,12 @@ internal sealed record StatusReport
     public static List<PathStatus> PathsOf(ClientView view) =>
         [.. view.Groups.SelectMany(g => g.Paths).Select(p => new PathStatus(p.Active, p.Hops, [.. p.HopRtt.Select(t => t.TotalMilliseconds)], p.PacketsUp, p.PacketsDown, p.Left.TotalSeconds))];
 }
+
+/// <param name="Carries">An exit has leased addresses: IP packets pass.</param>
+/// <param name="Switches">How often traffic moved to another path.</param>
+/// <param name="PacketsRead">Packets of up to 64 KiB that the system sent into the interface.</param>
+/// <param name="PacketsWritten">Packets of up to 64 KiB that it was handed.</param>
+internal sealed record TunnelStatus(string Interface, bool Carries, int Switches, long PacketsRead, long PacketsWritten);
 
 /// <param name="Hops">Router ids, the first hop first.</param>
 /// <param name="HopMilliseconds">Last round trip to each hop; 0 where unknown.</param>

@@ -40,14 +40,6 @@ public sealed class RunRefusalTests : IDisposable
     }
 
     [Fact]
-    public async Task A_tunnel_that_this_version_cannot_run()
-    {
-        await OneRelayAsync();
-        _files.AddClient("client", 4, more: "\n[tun]\nname = \"oxen0\"\n");
-        await RefusedAsync("client", 2, "OXN2002", "asks for a tunnel", "SOCKS5");
-    }
-
-    [Fact]
     public async Task A_busy_tcp_port()
     {
         await OneRelayAsync();

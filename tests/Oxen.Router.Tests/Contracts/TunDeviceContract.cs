@@ -28,9 +28,9 @@ public abstract class TunDeviceContract
         var got = new List<byte[]>();
         while (tun.Read(batch) > 0)
         {
-            Assert.InRange(batch.Count, 1, 4);
+            Assert.InRange(batch.Count, 1, batch.Items.Length);
             for (int i = 0; i < batch.Count; i++) got.Add(slab.Slice(batch.Items[i].Offset, batch.Items[i].Length).ToArray());
-            batch.Count = 0;
+            batch.Clear();
         }
 
         Assert.Equal(packets, got);

@@ -271,7 +271,7 @@ public sealed class UdpDriverTests
 
         public TunReadBatch TunReads { get; } = new(slab, 0, 4);
 
-        public TunWriteBatch TunWrites { get; } = new(slab, 4, 4);
+        public TunWriteBatch TunWrites { get; } = new(slab, 32, 32);
 
         public bool HasTunnelWork => false;
 
@@ -284,7 +284,7 @@ public sealed class UdpDriverTests
                 TunWrites.Items[TunWrites.Count++] = new TunWrite { FirstPiece = TunWrites.PieceCount++, PieceCount = 1, Length = read.Length };
             }
 
-            TunReads.Count = 0;
+            TunReads.Clear();
         }
     }
 

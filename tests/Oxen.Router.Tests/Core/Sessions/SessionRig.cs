@@ -7,6 +7,7 @@ using Oxen.Router.Core.Quic;
 using Oxen.Router.Core.Quic.Tls;
 using Oxen.Router.Core.Relay;
 using Oxen.Router.Core.Sessions;
+using Oxen.Router.Core.Tunnel;
 using Oxen.Router.Hosting;
 using Oxen.Router.Native;
 using Oxen.Testing;
@@ -29,20 +30,37 @@ internal sealed class SessionRig : IClientSessionEvents, IExitSessionEvents, IDi
     private readonly TlsIdentity _tls;
     private readonly PathOutlet _exitOutlet;
 
-    public SessionRig()
+    private readonly TunnelLeases? _leases;
+    private readonly RecordedTunnel? _exitTunnel;
+
+    /// <param name="leases">Inner addresses that the terminal has; 0: it has no tunnel.</param>
+    public SessionRig(int leases = 0)
     {
+        if (leases > 0)
+        {
+            _leases = new TunnelLeases(FirstLease, leases);
+            _exitTunnel = new RecordedTunnel(AtExit);
+        }
+
         _identity = RouterIdentity.Create(_entropy);
         _tls = TlsIdentity.FromSeed(_identity.Seed);
         _upRing = new PacketRing(_up, 0, Slots);
         _downRing = new PacketRing(_down, 0, Slots);
         _exitOutlet = new PathOutlet(_downRing, Drops);
         Exit = NewExit();
-        Client = new ClientSessions(RouterNode.PathTransport, [new PathOutlet(_upRing, Drops)], this, _entropy, Drops);
+        Client = new ClientSessions(RouterNode.PathTransport, [new PathOutlet(_upRing, Drops)], this, _entropy, Drops, new RecordedTunnel(AtClient));
     }
 
     public ClientSessions Client { get; }
 
     public ExitSessions Exit { get; private set; }
+
+    public static InnerAddresses FirstLease { get; } = new(0x0A610002, new UInt128(0xFD6F, 2));
+
+    /// <summary>What the shards of each end were told of the tunnel.</summary>
+    public List<ShardCommand> AtExit { get; } = [];
+
+    public List<ShardCommand> AtClient { get; } = [];
 
     public DropCounters Drops { get; } = new();
 
@@ -129,6 +147,8 @@ internal sealed class SessionRig : IClientSessionEvents, IExitSessionEvents, IDi
 
     void IClientSessionEvents.OnGroupReady(ClientGroup group, Instant now) => Told.Add("ready");
 
+    void IClientSessionEvents.OnTunnelReady(ClientGroup group, Instant now) => Told.Add($"tunnel {group.Leased}");
+
     void IClientSessionEvents.OnGroupLost(ClientGroup group, string reason, Instant now) => Told.Add($"lost: {reason}");
 
     void IClientSessionEvents.OnPathFailed(PathRef path, string reason, int suspect, Instant now) => Told.Add($"failed {path.Number.Row}: {reason}");
@@ -137,11 +157,20 @@ internal sealed class SessionRig : IClientSessionEvents, IExitSessionEvents, IDi
 
     void IExitSessionEvents.OnSessionClosed(long session, Instant now) => Told.Add("closed");
 
+    private sealed class RecordedTunnel(List<ShardCommand> told) : ITunnelControl
+    {
+        public void ToAll(ShardCommand command) => told.Add(command);
+
+        public void ToShard(int shard, ShardCommand command) => told.Add(command);
+
+        public PathTraffic TrafficOf(PathRef path) => PathTraffic.None;
+    }
+
     private static PathRef Ref(int path) => new(0, new PathNumber(path, 1));
 
     private static PacketTag Tag(int path, byte command) => new() { Subject = path, Generation = 1, Command = command, Hop = 1 };
 
-    private ExitSessions NewExit() => new(_tls, RouterNode.PathTransport, [_exitOutlet], this, _entropy, Drops);
+    private ExitSessions NewExit() => new(_tls, RouterNode.PathTransport, [_exitOutlet], this, _entropy, Drops, leases: _leases, tunnel: _exitTunnel);
 
     private PathReady Ready(int path, PathEnd end) => new()
     {
