@@ -151,7 +151,12 @@ internal sealed class LayeredEnd : IShardCore, ITunnelPort, IDisposable
             _read++;
         }
 
-        if (_read == TunReads.Count) TunReads.Count = _read = 0;
+        if (_read == TunReads.Count)
+        {
+            TunReads.Clear();
+            _read = 0;
+        }
+
         _coalescer.Flush();
     }
 

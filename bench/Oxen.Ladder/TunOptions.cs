@@ -27,7 +27,7 @@ internal sealed class TunOptions
     public int[] Busy { get; private set; } = [];
 
     public const string Usage = """
-        options of tun: --rounds 5  --seconds 3  --streams 1,4  --families 4,6  --directions up,down  --machines veth,c,lane,layers
+        options of tun: --rounds 5  --seconds 3  --streams 1,4  --families 4,6  --directions up,down  --machines veth,c,lane (also: layers, run)
                         --congestion cubic  --queue 64  --busy CPU,CPU (a busy loop on each)
         """;
 
@@ -54,7 +54,7 @@ internal sealed class TunOptions
                 case "--directions" when value.Split(',').All(v => v is "up" or "down"):
                     o.Directions = value.Split(',');
                     break;
-                case "--machines" when value.Split(',').All(v => v is "veth" or "c" or "lane" or "layers"):
+                case "--machines" when value.Split(',').All(v => v is "veth" or "c" or "lane" or "layers" or "run"):
                     o.Machines = value.Split(',');
                     break;
                 case "--congestion" when value.Length > 0:

@@ -10,6 +10,7 @@ namespace Oxen.Ladder;
 //
 //   veth      the cable itself                                  c        bench/native/tun_forwarder.c at both ends: no crypto
 //   lane      link seal and three layers, no relay between: the product's ShardCore and TunnelLane in A, LayeredEnd in B
+//   run       `oxen run`: the client in A, three relays and the exit in B (OxenNetwork)
 //   layers    the same with LayeredEnd at both ends: what the product's parts cost without its tables and checks
 //
 // All of namespace A runs on CPU 0 (iperf3, the machine's end, and the kernel's work for both), all of B on CPU 1. "up" is from A to B.
@@ -31,14 +32,14 @@ internal static class TunRung
         }
 
         string? program = options.Machines.Contains("c") ? NativeForwarder.Compile("tun_forwarder.c", "-O3") : "";
-        if (program is null) return 2;
+        string? oxen = options.Machines.Contains("run") ? OxenNetwork.Find() : "";
+        if (program is null || oxen is null) return 2;
+        DirectoryInfo scratch = Directory.CreateTempSubdirectory("oxen-tun-");
         var busy = new List<Thread>();
         bool stop = false;
         try
         {
             using var lab = new TunLab();
-            Process server = lab.Start(lab.B, "iperf3", "-s", "--forceflush");
-            _ = server.StandardOutput.ReadToEndAsync();
             List<ITunnelUnderTest> machines = [];
             foreach (string name in options.Machines)
             {
@@ -47,6 +48,7 @@ internal static class TunRung
                     "c" => TwoProcesses.Native(lab, program, machines.Count, options),
                     "lane" => TwoProcesses.Layered(lab, machines.Count, "lane", options),
                     "layers" => TwoProcesses.Layered(lab, machines.Count, "client", options),
+                    "run" => OxenNetwork.Start(lab, oxen, scratch.FullName),
                     _ => new BareWire(),
                 });
             }
@@ -73,6 +75,7 @@ internal static class TunRung
             Volatile.Write(ref stop, true);
             foreach (Thread thread in busy) thread.Join();
             if (program.Length > 0) File.Delete(program);
+            scratch.Delete(recursive: true);
         }
     }
 
@@ -133,16 +136,27 @@ internal static class TunRung
         List<string> arguments = ["-c", test.Family == 4 ? machine.Address4 : machine.Address6, "-t", Text(seconds), "-i", "0.5", "-P", Text(test.Streams), "-J", "--connect-timeout", "3000"];
         if (test.Direction == "down") arguments.Add("-R");
         if (options.Congestion is { } congestion) arguments.AddRange(["-C", congestion]);
-        Process iperf = lab.Start(lab.A, "iperf3", [.. arguments]);
+
+        // A server for each run: one that hangs or is killed spoils no other.
+        Process server = lab.Start(lab.B, "iperf3", "-s", "-1", "--forceflush");
+        Process? client = null;
         try
         {
-            Task<string> output = iperf.StandardOutput.ReadToEndAsync();
+            // "-----", "Server listening on 5201"
+            while (server.StandardOutput.ReadLine() is { } line && !line.Contains("listening", StringComparison.Ordinal))
+            {
+            }
+
+            _ = server.StandardOutput.ReadToEndAsync();
+            client = lab.Start(lab.A, "iperf3", [.. arguments]);
+            Task<string> output = client.StandardOutput.ReadToEndAsync();
             if (!output.Wait(TimeSpan.FromSeconds(seconds + 20))) throw new TimeoutException($"{machine.Name}: iperf3 did not end");
             return TunRun.Parse(output.Result, $"{machine.Name}, {test}");
         }
         finally
         {
-            lab.Forget(iperf);
+            if (client is not null) lab.Forget(client);
+            lab.Forget(server);
         }
     }
 

@@ -53,7 +53,7 @@ enum
 {
     CELL = 1424, PACKET_AT = 52, INNER_MTU = 1320, ROOM = CELL - 16 - PACKET_AT,
     PER_SEND = 45, CELLS = 24 * PER_SEND, SENDS = CELLS / PER_SEND,
-    SLOTS = 16, SLOT = 65536, READS = 8, READ_SLOT = 64 + 65536, CONTROL = 64,
+    SLOTS = 16, SLOT = 65536, READS = 64, READ_ROOM = 64 + 65536, READ_BYTES = 8 * READ_ROOM, CONTROL = 64,
     ENTRIES = SLOTS * (SLOT / CELL), FLOWS = 64, MOST_SEGMENTS = 64, LONGEST = 65535,
     TCP = 6, UDP = 17, FIN = 1, PUSH = 8, ACK = 16, CWR = 128,
 };
@@ -69,7 +69,7 @@ struct entry { uint8_t *at; int length, next; };
 struct group { struct packet ip; uint8_t *head; int first, last, count, length, segment; uint32_t sequence, hash; bool growing, valid, push; };
 
 static uint8_t slots[SLOTS][SLOT] __attribute__((aligned(64)));
-static uint8_t reads[READS][READ_SLOT] __attribute__((aligned(64)));
+static uint8_t reads[READ_BYTES] __attribute__((aligned(64))); // one packet behind the other: 8 of 64 KiB, or 64 short ones
 static uint8_t cells[CELLS][CELL] __attribute__((aligned(64)));
 static struct mmsghdr in[SLOTS], out[SENDS];
 static struct iovec in_piece[SLOTS], out_piece[SENDS];
@@ -535,11 +535,14 @@ int main(int argc, char **argv)
     for (unsigned turn = 0;; turn++)
     {
         int n = recvmmsg(udp, in, SLOTS, MSG_DONTWAIT, NULL), packets = 0;
-        ssize_t lengths[READS];
-        for (; packets < READS; packets++)
+        struct { uint8_t *at; int length; } read_in[READS];
+        for (uint8_t *at = reads; packets < READS && at + READ_ROOM <= reads + READ_BYTES; packets++)
         {
-            lengths[packets] = read(tun, reads[packets], READ_SLOT) - (ssize_t)sizeof(struct virtio_net_hdr);
-            if (lengths[packets] <= 0) break;
+            ssize_t length = read(tun, at, READ_ROOM) - (ssize_t)sizeof(struct virtio_net_hdr);
+            if (length <= 0) break;
+            read_in[packets].at = at;
+            read_in[packets].length = (int)length;
+            at += (sizeof(struct virtio_net_hdr) + (size_t)length + 63) & ~(size_t)63;
         }
 
         bool idle = n <= 0 && packets == 0;
@@ -580,8 +583,8 @@ int main(int argc, char **argv)
         for (int i = 0; i < packets; i++)
         {
             struct virtio_net_hdr h;
-            memcpy(&h, reads[i], sizeof h);
-            cut(reads[i] + sizeof h, (int)lengths[i], &h);
+            memcpy(&h, read_in[i].at, sizeof h);
+            cut(read_in[i].at + sizeof h, read_in[i].length, &h);
         }
 
         if (cell_count) send_cells();
