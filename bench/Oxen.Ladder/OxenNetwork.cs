@@ -4,23 +4,23 @@ using System.Globalization;
 namespace Oxen.Ladder;
 
 /// <summary>
-/// `oxen run`, five times: a client with a tunnel in namespace A, three relays and an exit in B. Every address of B that the client
-/// should reach only through the tunnel has no other route in A.
+/// `oxen run`, five times: a client with a tunnel in namespace A, three relays and an exit in B, which forwards to a third namespace: an exit
+/// lets nobody in to itself.
 /// </summary>
 internal sealed class OxenNetwork : ITunnelUnderTest
 {
     private const string Exit = "exit";
     private static readonly string[] Relays = ["r1", "r2", "r3", Exit];
 
-    private OxenNetwork()
-    {
-    }
+    private OxenNetwork(string serverSpace) => ServerSpace = serverSpace;
 
     public string Name => "oxen run, 4 hops";
 
-    public string Address4 => "10.25.0.1";
+    public string Address4 => "10.25.0.2";
 
-    public string Address6 => "2001:db8:25::1";
+    public string Address6 => "2001:db8:25::2";
+
+    public string? ServerSpace { get; }
 
     public IReadOnlyDictionary<string, long> Read() => new Dictionary<string, long>();
 
@@ -36,9 +36,7 @@ internal sealed class OxenNetwork : ITunnelUnderTest
     /// <param name="directory">For keys and configurations; the caller deletes it.</param>
     public static OxenNetwork Start(TunLab lab, string program, string directory)
     {
-        var made = new OxenNetwork();
-        TunLab.Do("ip", "-n", lab.B, "addr", "add", $"{made.Address4}/32", "dev", "lo");
-        TunLab.Do("ip", "-n", lab.B, "addr", "add", $"{made.Address6}/128", "dev", "lo", "nodad");
+        var made = new OxenNetwork(lab.AddBehind());
         string key = TunLab.Output(program, "keygen", "--role", "list", "--out", Path.Combine(directory, "list"));
         key = key.Split('\n').First(l => l.StartsWith("list key: ", StringComparison.Ordinal))["list key: ".Length..].Trim();
         string contacts = Path.Combine(directory, "contacts.list");
@@ -100,7 +98,7 @@ internal sealed class OxenNetwork : ITunnelUnderTest
             _ = process.StandardOutput.ReadToEndAsync();
         }
 
-        for (int i = 0; i < 30; i++)
+        for (long start = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(start) < TimeSpan.FromSeconds(60); Thread.Sleep(200))
         {
             if (TunLab.Output("ip", "netns", "exec", lab.A, "ping", "-c", "1", "-W", "1", made.Address4).Contains(" 1 received", StringComparison.Ordinal)) return made;
         }

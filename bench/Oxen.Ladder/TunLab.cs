@@ -25,7 +25,7 @@ internal sealed class TunLab : IDisposable
     {
         foreach (string line in Output("ip", "netns", "list").Split('\n'))
         {
-            // oxtun<pid>a and oxtun<pid>b, of a process that is no more
+            // oxtun<pid>a, b and c, of a process that is no more
             string name = line.Split(' ')[0];
             if (name.StartsWith(Prefix, StringComparison.Ordinal) && int.TryParse(name[Prefix.Length..^1], out int pid) && !Directory.Exists($"/proc/{pid}")) Remove(name);
         }
@@ -65,6 +65,22 @@ internal sealed class TunLab : IDisposable
     public string A { get; }
 
     public string B { get; }
+
+    /// <summary>A third namespace behind B, for what forwards packets: 10.25.0.2 and 2001:db8:25::2, reached by B's "out".</summary>
+    public string AddBehind()
+    {
+        string c = $"{Prefix}{Environment.ProcessId}c";
+        Do("ip", "netns", "add", c);
+        Do("ip", "-n", B, "link", "add", "out", "type", "veth", "peer", "name", "wire", "netns", c);
+        foreach ((string space, string device, string one) in new[] { (B, "out", "1"), (c, "wire", "2") })
+        {
+            Do("ip", "-n", space, "link", "set", device, "up");
+            Do("ip", "-n", space, "addr", "add", $"10.25.0.{one}/24", "dev", device);
+            Do("ip", "-n", space, "addr", "add", $"2001:db8:25::{one}/64", "dev", device, "nodad");
+        }
+
+        return c;
+    }
 
     /// <summary>Why there can be no such lab here, or null.</summary>
     public static string? Missing()
@@ -123,8 +139,7 @@ internal sealed class TunLab : IDisposable
             if (_gone) return;
             _gone = true;
             foreach (Process process in _processes) End(process);
-            Remove(A);
-            Remove(B);
+            foreach (char space in "abc") Remove($"{Prefix}{Environment.ProcessId}{space}");
         }
 
         foreach (PosixSignalRegistration signal in _signals) signal.Dispose();

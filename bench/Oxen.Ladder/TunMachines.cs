@@ -14,6 +14,9 @@ internal interface ITunnelUnderTest
 
     string Address6 { get; }
 
+    /// <summary>The namespace of the server, if it is another than B.</summary>
+    string? ServerSpace => null;
+
     /// <summary>Counters of both ends, by name; empty if there are none.</summary>
     IReadOnlyDictionary<string, long> Read();
 }

@@ -10,7 +10,7 @@ namespace Oxen.Ladder;
 //
 //   veth      the cable itself                                  c        bench/native/tun_forwarder.c at both ends: no crypto
 //   lane      link seal and three layers, no relay between: the product's ShardCore and TunnelLane in A, LayeredEnd in B
-//   run       `oxen run`: the client in A, three relays and the exit in B (OxenNetwork)
+//   run       `oxen run`: the client in A, three relays and the exit in B, the server in a namespace behind it (OxenNetwork)
 //   layers    the same with LayeredEnd at both ends: what the product's parts cost without its tables and checks
 //
 // All of namespace A runs on CPU 0 (iperf3, the machine's end, and the kernel's work for both), all of B on CPU 1. "up" is from A to B.
@@ -138,7 +138,7 @@ internal static class TunRung
         if (options.Congestion is { } congestion) arguments.AddRange(["-C", congestion]);
 
         // A server for each run: one that hangs or is killed spoils no other.
-        Process server = lab.Start(lab.B, "iperf3", "-s", "-1", "--forceflush");
+        Process server = lab.Start(machine.ServerSpace ?? lab.B, "iperf3", "-s", "-1", "--forceflush");
         Process? client = null;
         try
         {
