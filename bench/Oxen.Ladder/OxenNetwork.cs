@@ -90,7 +90,7 @@ internal sealed class OxenNetwork : ITunnelUnderTest
             """);
         foreach (string name in Relays.Append("client"))
         {
-            Process process = lab.Start(name == "client" ? lab.A : lab.B, program, "run", "--config", Path.Combine(directory, name, "oxen.toml"));
+            Process process = lab.StartEnd(name == "client" ? lab.A : lab.B, program, "run", "--config", Path.Combine(directory, name, "oxen.toml"));
             while (process.StandardOutput.ReadLine() is { } line && line != "ready")
             {
             }

@@ -101,6 +101,13 @@ internal sealed class TunLab : IDisposable
         return File.Exists("/dev/net/tun") ? null : "/dev/net/tun does not exist";
     }
 
+    /// <summary>Nice value of what <see cref="StartEnd"/> starts.</summary>
+    public int Nice { get; init; }
+
+    /// <summary>An end of a machine: a program at the nice value.</summary>
+    public Process StartEnd(string space, string program, params string[] arguments)
+        => Nice == 0 ? Start(space, program, arguments) : Start(space, "nice", ["-n", Nice.ToString(CultureInfo.InvariantCulture), program, .. arguments]);
+
     /// <summary>Starts a program in a namespace, on its CPU, with all three streams ours. It ends with the lab.</summary>
     public Process Start(string space, string program, params string[] arguments)
     {

@@ -61,7 +61,7 @@ internal sealed class TwoProcesses : ITunnelUnderTest
     public static TwoProcesses Native(TunLab lab, string program, int net, TunOptions options)
     {
         const string Device = "c";
-        Process Start(string space, int one) => lab.Start(space, program, Device, $"10.97.0.{one}", "4800", $"10.97.0.{3 - one}", "4800", Cpu(lab, space));
+        Process Start(string space, int one) => lab.StartEnd(space, program, Device, $"10.97.0.{one}", "4800", $"10.97.0.{3 - one}", "4800", Cpu(lab, space), options.ReceiveBuffer.ToString(CultureInfo.InvariantCulture));
         var made = new TwoProcesses("C", net, Start(lab.A, 1), Start(lab.B, 2));
         foreach ((string space, int one) in new[] { (lab.A, 1), (lab.B, 2) })
         {
@@ -80,7 +80,7 @@ internal sealed class TwoProcesses : ITunnelUnderTest
         string seed = Convert.ToHexString(System.Security.Cryptography.RandomNumberGenerator.GetBytes(16));
         string epoch = (DateTimeOffset.UtcNow.ToUnixTimeSeconds() / 60 - 1).ToString(CultureInfo.InvariantCulture);
         string[] self = Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet" ? [Environment.ProcessPath!, typeof(TwoProcesses).Assembly.Location] : [Environment.ProcessPath!];
-        Process Start(string space, string end, int one) => lab.Start(
+        Process Start(string space, string end, int one) => lab.StartEnd(
             space, self[0], [.. self[1..], "tun-end", end, device, $"10.97.0.{one}", $"10.97.0.{3 - one}", port, Cpu(lab, space), seed, epoch, $"10.96.{net}.{one}/24,fd96:{net}::{one}/64", $"10.95.{net}.1/24,fd95:{net}::1/64"]);
         var made = new TwoProcesses(side == "lane" ? "lane + 3 layers" : "3 layers, bare", net, Start(lab.A, side, 1), Start(lab.B, "far", 2));
         foreach (string space in new[] { lab.A, lab.B }) TunLab.Do("ip", "-n", space, "link", "set", device, "txqueuelen", options.Queue.ToString(CultureInfo.InvariantCulture));

@@ -26,9 +26,16 @@ internal sealed class TunOptions
     /// <summary>Busy loops at the side, on these CPUs.</summary>
     public int[] Busy { get; private set; } = [];
 
+    /// <summary>Nice value of the machines' ends; the streams' own programs stay at 0.</summary>
+    public int Nice { get; private set; }
+
+    /// <summary>Receive buffer of the C program.</summary>
+    public int ReceiveBuffer { get; private set; } = 32 << 20;
+
     public const string Usage = """
         options of tun: --rounds 5  --seconds 3  --streams 1,4  --families 4,6  --directions up,down  --machines veth,c,lane (also: layers, run)
-                        --congestion cubic  --queue 64  --busy CPU,CPU (a busy loop on each)
+                        --congestion cubic  --queue 64  --busy CPU,CPU (a busy loop for each)
+                        --nice 0 (of the machines' ends)  --receive-buffer 33554432 (of the C program)
         """;
 
     public static TunOptions? Parse(ReadOnlySpan<string> args)
@@ -65,6 +72,12 @@ internal sealed class TunOptions
                     break;
                 case "--busy" when Numbers(value, 0, Environment.ProcessorCount - 1) is { } n:
                     o.Busy = n;
+                    break;
+                case "--nice" when int.TryParse(value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int n) && n is >= -20 and <= 19:
+                    o.Nice = n;
+                    break;
+                case "--receive-buffer" when int.TryParse(value, out int n) && n > 0:
+                    o.ReceiveBuffer = n;
                     break;
                 default:
                     Console.Error.WriteLine($"not understood: {args[i]} {value}");

@@ -39,7 +39,7 @@ internal static class TunRung
         bool stop = false;
         try
         {
-            using var lab = new TunLab();
+            using var lab = new TunLab { Nice = options.Nice };
             List<ITunnelUnderTest> machines = [];
             foreach (string name in options.Machines)
             {
@@ -165,7 +165,7 @@ internal static class TunRung
         string load = File.ReadAllText("/proc/loadavg").Trim();
         string congestion = options.Congestion ?? File.ReadAllText("/proc/sys/net/ipv4/tcp_congestion_control").Trim();
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"tun: TCP between two namespaces; {Environment.OSVersion}, {Environment.ProcessorCount} CPUs, .NET {Environment.Version}, load {load}; {options.Rounds} rounds of {options.Seconds} s, taking turns; {congestion}; queue {options.Queue}{(options.Busy.Length > 0 ? $"; busy loops on CPU {string.Join(',', options.Busy)}" : "")}"));
+            $"tun: TCP between two namespaces; {Environment.OSVersion}, {Environment.ProcessorCount} CPUs, .NET {Environment.Version}, load {load}; {options.Rounds} rounds of {options.Seconds} s, taking turns; {congestion}; queue {options.Queue}{(options.Busy.Length > 0 ? $"; busy loops on CPU {string.Join(',', options.Busy)}" : "")}{(options.Nice != 0 ? $"; ends at nice {options.Nice}" : "")}"));
     }
 
     private static string Text(int value) => value.ToString(CultureInfo.InvariantCulture);
