@@ -97,7 +97,16 @@ internal static class TunRung
                 foreach (ITunnelUnderTest m in machines)
                 {
                     if (!results.TryGetValue((test, m), out List<TunRun>? runs)) results.Add((test, m), runs = []);
-                    runs.Add(One(options, lab, m, test, options.Seconds));
+                    try
+                    {
+                        runs.Add(One(options, lab, m, test, options.Seconds));
+                    }
+                    catch (Exception e) when (e is IOException or TimeoutException)
+                    {
+                        // A result too: counted as a stalled run.
+                        Console.WriteLine($"  failed: {e.Message}");
+                        runs.Add(TunRun.Failed);
+                    }
                 }
             }
         }
@@ -112,7 +121,7 @@ internal static class TunRung
             {
                 List<TunRun> runs = results[(test, m)];
                 double typical = TunRun.Median(runs.SelectMany(r => r.Intervals.Skip(SkippedIntervals)));
-                int stalled = runs.Count(r => r.Intervals.Skip(SkippedIntervals).Any(v => v < typical * StallShare));
+                int stalled = runs.Count(r => r == TunRun.Failed || r.Intervals.Skip(SkippedIntervals).Any(v => v < typical * StallShare));
                 clean &= m is BareWire || stalled == 0;
                 Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
                     $"  IPv{test.Family}, {test.Streams} x {test.Direction,-4}       {m.Name,-18} {Median(m),7:F2} {runs.Max(r => r.Gigabits),5:F2} {Median(m) / c,5:F2} {Median(m) / wire,6:F2}  {stalled,3}/{runs.Count,-3}  {string.Join(' ', runs.Select(r => r.Retransmits)),-18} [{string.Join(' ', runs.Select(r => r.Gigabits.ToString("F2", CultureInfo.InvariantCulture)))}]"));
@@ -176,9 +185,12 @@ internal static class TunRung
 /// <summary>What one run of iperf3 said.</summary>
 internal sealed record TunRun(double Gigabits, long Retransmits, double[] Intervals)
 {
+    public static readonly TunRun Failed = new(0, 0, []);
+
     /// <exception cref="IOException">It said that it failed.</exception>
     public static TunRun Parse(string json, string what)
     {
+        if (json.Length == 0) throw new IOException($"{what}: iperf3 said nothing");
         using JsonDocument document = JsonDocument.Parse(json);
         JsonElement root = document.RootElement;
         if (root.TryGetProperty("error", out JsonElement error)) throw new IOException($"{what}: iperf3 says: {error.GetString()}");
