@@ -9,6 +9,7 @@ internal static class Program
     {
         // Quick loops say a figure in seconds; everything else is BenchmarkDotNet's (`--filter '*Symmetric*'`).
         if (args is ["quick"]) return Quick.Run();
+        if (args is ["segments"]) return Quick.RunSegments();
         if (args is ["build-step"])
         {
             BuildStepLoop.Run();

@@ -1,4 +1,5 @@
 using Oxen.Bench.Core;
+using Oxen.Bench.Core.Tunnel;
 
 namespace Oxen.Bench;
 
@@ -29,6 +30,28 @@ internal static class Quick
             ("onion layer forward", s.LayerForward, "chacha20"),
             ("onion layer inverse", s.LayerInverse, "chacha20"),
         ];
+        return Run(SymmetricSubjects.Bytes, subjects);
+    }
+
+    /// <summary>The tunnel's work on a segment, against the copy that lies below it.</summary>
+    public static int RunSegments()
+    {
+        using SegmentSubjects s = new();
+        return Run(
+            SegmentSubjects.SegmentBytes,
+            [
+                ("copy headers and payload", s.Copy, ""),
+                ("the same, summed", s.CopyAndSum, "copy headers and payload"),
+                ("cut a super-packet", s.Cut, "copy headers and payload"),
+                ("sum of a segment", s.Sum, "scalar sum of a segment"),
+                ("scalar sum of a segment", s.SumScalar, ""),
+                ("verify a segment", s.Verify, "scalar sum of a segment"),
+                ("merge to a super-packet", s.Merge, "verify a segment"),
+            ]);
+    }
+
+    private static int Run(int bytes, (string Name, Action<int> Loop, string Against)[] subjects)
+    {
         double[][] samples = new double[subjects.Length][];
         int[] repeats = new int[subjects.Length];
         for (int i = 0; i < subjects.Length; i++)
@@ -43,14 +66,14 @@ internal static class Quick
             for (int i = 0; i < subjects.Length; i++)
                 samples[i][round] = Time(subjects[i].Loop, repeats[i]);
 
-        Console.WriteLine($"{"1376 bytes",-34} {"median ns",10} {"best ns",9} {"GB/s",6}   ratio (time of the other / own time, median of rounds)");
+        Console.WriteLine($"{$"{bytes} bytes",-34} {"median ns",10} {"best ns",9} {"GB/s",6}   ratio (time of the other / own time, median of rounds)");
         for (int i = 0; i < subjects.Length; i++)
         {
             double median = Median(samples[i]);
             string ratio = "";
             int other = Array.FindIndex(subjects, x => x.Name == subjects[i].Against);
             if (other >= 0) ratio = $"{Median([.. samples[other].Zip(samples[i], (a, b) => a / b)]):0.00} x {subjects[other].Name}";
-            Console.WriteLine($"{subjects[i].Name,-34} {median,10:0.0} {samples[i].Min(),9:0.0} {SymmetricSubjects.Bytes / median,6:0.0}   {ratio}");
+            Console.WriteLine($"{subjects[i].Name,-34} {median,10:0.0} {samples[i].Min(),9:0.0} {bytes / median,6:0.0}   {ratio}");
         }
 
         return 0;

@@ -2,6 +2,7 @@ using Oxen.Router.Core;
 using Oxen.Router.Core.Packets;
 using Oxen.Router.Core.Relay;
 using Oxen.Router.Native.Linux;
+using Oxen.Router.Tun;
 using Oxen.Router.Udp;
 
 namespace Oxen.Ladder;
@@ -22,7 +23,13 @@ internal sealed class DrivenMachine<TCore> : IMachineUnderTest
     {
     }
 
-    public DrivenMachine(string name, TCore core, ReceiveBatch batch, int cpu, IUdpSocket socket)
+    /// <param name="name">For the table.</param>
+    /// <param name="core">The core.</param>
+    /// <param name="batch">Receive slots in the core's slab.</param>
+    /// <param name="cpu">The CPU that the thread stays on.</param>
+    /// <param name="socket">Becomes the driver's.</param>
+    /// <param name="tun">A TUN device, with `port`, the core's side of it.</param>
+    public DrivenMachine(string name, TCore core, ReceiveBatch batch, int cpu, IUdpSocket socket, ITunDevice? tun = null, ITunnelPort? port = null)
     {
         Name = name;
         Core = core;
@@ -35,7 +42,7 @@ internal sealed class DrivenMachine<TCore> : IMachineUnderTest
             {
                 if (e.Exception is not null) Console.Error.WriteLine($"{name}: {e.Exception}");
             },
-        });
+        }, tun, port);
         _driver.Start();
     }
 

@@ -24,23 +24,23 @@ internal sealed class NativeForwarder : IMachineUnderTest
 
     public UdpAddress Address { get; }
 
-    /// <summary>Compiles it; null with the reason on standard error if there is no gcc or no source.</summary>
-    public static string? Compile()
+    /// <summary>Compiles a program of bench/native; null with the reason on standard error if there is no gcc or no source.</summary>
+    public static string? Compile(string file = "forwarder.c", string optimization = "-O2")
     {
-        string? source = FindSource();
+        string? source = FindSource(file);
         if (source is null)
         {
-            Console.Error.WriteLine("bench/native/forwarder.c was not found: run this from inside the repository");
+            Console.Error.WriteLine($"bench/native/{file} was not found: run this from inside the repository");
             return null;
         }
 
-        string program = Path.Combine(Path.GetTempPath(), $"oxen-forwarder-{Environment.ProcessId}");
+        string program = Path.Combine(Path.GetTempPath(), $"oxen-{Path.GetFileNameWithoutExtension(file)}-{Environment.ProcessId}");
         try
         {
-            using Process gcc = Process.Start(new ProcessStartInfo("gcc", ["-O2", "-march=native", "-Wall", "-o", program, source]))!;
+            using Process gcc = Process.Start(new ProcessStartInfo("gcc", [optimization, "-march=native", "-Wall", "-o", program, source]))!;
             gcc.WaitForExit();
             if (gcc.ExitCode == 0) return program;
-            Console.Error.WriteLine("gcc could not compile bench/native/forwarder.c");
+            Console.Error.WriteLine($"gcc could not compile bench/native/{file}");
         }
         catch (System.ComponentModel.Win32Exception)
         {
@@ -65,13 +65,13 @@ internal sealed class NativeForwarder : IMachineUnderTest
         _process.Dispose();
     }
 
-    private static string? FindSource()
+    private static string? FindSource(string name)
     {
         foreach (string from in new[] { Environment.CurrentDirectory, AppContext.BaseDirectory })
         {
             for (DirectoryInfo? d = new(from); d is not null; d = d.Parent)
             {
-                string file = Path.Combine(d.FullName, "bench", "native", "forwarder.c");
+                string file = Path.Combine(d.FullName, "bench", "native", name);
                 if (File.Exists(file)) return file;
             }
         }
