@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using Oxen.Router.Core.Directory;
+using Oxen.Router.Daemon.Terminal;
 
 namespace Oxen.Router.Daemon.Keys;
 
