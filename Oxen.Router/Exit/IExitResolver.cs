@@ -17,7 +17,7 @@ internal sealed class SystemResolver : IExitResolver
     {
         try
         {
-            return await Dns.GetHostAddressesAsync(name, cancel).ConfigureAwait(false);
+            return await System.Net.Dns.GetHostAddressesAsync(name, cancel).ConfigureAwait(false);
         }
         catch (SocketException)
         {
