@@ -64,9 +64,10 @@ internal static class TunEnd
         {
             Sample now = machine.Read();
             UdpDriverCounters c = machine.Counters;
-            long lostSend = drops[DropReason.SendQueueFull] + drops[DropReason.SendFailed], lostReceive = drops[DropReason.KernelReceiveQueue], lostTun = drops[DropReason.TunRefused];
+            var lost = new Dictionary<string, long>();
+            drops.AddTo(lost);
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"sent {c.Sent} received {c.Datagrams} cpu {now.CpuNanoseconds} receives {c.Receives} tun_in {c.TunRead} tun_out {c.TunWritten} lost_send {lostSend} lost_receive {lostReceive} lost_tun {lostTun} lost_other {drops.Total - lostSend - lostReceive - lostTun} allocated {now.AllocatedBytes}"));
+                $"sent {c.Sent} received {c.Datagrams} cpu {now.CpuNanoseconds} receives {c.Receives} tun_in {c.TunRead} tun_out {c.TunWritten} allocated {now.AllocatedBytes}{string.Concat(lost.Select(l => $" lost_{l.Key} {l.Value}"))}"));
         }
     }
 

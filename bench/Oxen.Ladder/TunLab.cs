@@ -101,6 +101,18 @@ internal sealed class TunLab : IDisposable
         return File.Exists("/dev/net/tun") ? null : "/dev/net/tun does not exist";
     }
 
+    /// <summary>Files and directories that go with it.</summary>
+    public IReadOnlyList<string> Temporary { get; init; } = [];
+
+    public static void Delete(IReadOnlyList<string> paths)
+    {
+        foreach (string path in paths)
+        {
+            if (Directory.Exists(path)) Directory.Delete(path, recursive: true);
+            else if (path.Length > 0) File.Delete(path);
+        }
+    }
+
     /// <summary>Nice value of what <see cref="StartEnd"/> starts.</summary>
     public int Nice { get; init; }
 
@@ -147,6 +159,7 @@ internal sealed class TunLab : IDisposable
             _gone = true;
             foreach (Process process in _processes) End(process);
             foreach (char space in "abc") Remove($"{Prefix}{Environment.ProcessId}{space}");
+            Delete(Temporary);
         }
 
         foreach (PosixSignalRegistration signal in _signals) signal.Dispose();

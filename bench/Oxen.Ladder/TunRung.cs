@@ -15,12 +15,13 @@ namespace Oxen.Ladder;
 //
 // All of namespace A runs on CPU 0 (iperf3, the machine's end, and the kernel's work for both), all of B on CPU 1. "up" is from A to B.
 // A run is stalled when one of its intervals of half a second, after the first second, carried less than a twentieth of what the machine's
-// median interval of the same test did.
+// median interval of the same test did, or less than 10 Mbit/s.
 
 /// <summary>TCP through the tunnel, beside C and the bare cable.</summary>
 internal static class TunRung
 {
     private const double StallShare = 0.05;
+    private const double StallGigabits = 0.01;
     private const int SkippedIntervals = 2;
 
     public static int Run(TunOptions options)
@@ -39,7 +40,7 @@ internal static class TunRung
         bool stop = false;
         try
         {
-            using var lab = new TunLab { Nice = options.Nice };
+            using var lab = new TunLab { Nice = options.Nice, Temporary = [program, scratch.FullName] };
             List<ITunnelUnderTest> machines = [];
             foreach (string name in options.Machines)
             {
@@ -74,8 +75,7 @@ internal static class TunRung
         {
             Volatile.Write(ref stop, true);
             foreach (Thread thread in busy) thread.Join();
-            if (program.Length > 0) File.Delete(program);
-            scratch.Delete(recursive: true);
+            TunLab.Delete([program, scratch.FullName]); // nobody did if there was no lab
         }
     }
 
@@ -121,7 +121,7 @@ internal static class TunRung
             {
                 List<TunRun> runs = results[(test, m)];
                 double typical = TunRun.Median(runs.SelectMany(r => r.Intervals.Skip(SkippedIntervals)));
-                int stalled = runs.Count(r => r == TunRun.Failed || r.Intervals.Skip(SkippedIntervals).Any(v => v < typical * StallShare));
+                int stalled = runs.Count(r => r == TunRun.Failed || r.Intervals.Skip(SkippedIntervals).Any(v => v < Math.Max(typical * StallShare, StallGigabits)));
                 clean &= m is BareWire || stalled == 0;
                 Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
                     $"  IPv{test.Family}, {test.Streams} x {test.Direction,-4}       {m.Name,-18} {Median(m),7:F2} {runs.Max(r => r.Gigabits),5:F2} {Median(m) / c,5:F2} {Median(m) / wire,6:F2}  {stalled,3}/{runs.Count,-3}  {string.Join(' ', runs.Select(r => r.Retransmits)),-18} [{string.Join(' ', runs.Select(r => r.Gigabits.ToString("F2", CultureInfo.InvariantCulture)))}]"));
@@ -134,7 +134,7 @@ internal static class TunRung
             if (after.Count == 0) continue;
             long packets = after["sent"] - first["sent"];
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"  {m.Name}: {packets} datagrams, {(double)(after["cpu"] - first["cpu"]) / packets:F0} ns CPU each (both ends together), {string.Join(", ", after.Where(p => p.Key.StartsWith("lost", StringComparison.Ordinal)).Select(p => $"{p.Key} {p.Value - first[p.Key]}"))}{(after.TryGetValue("allocated", out long bytes) ? $", {(double)(bytes - first["allocated"]) / packets:F4} bytes allocated a datagram" : "")}"));
+                $"  {m.Name}: {packets} datagrams, {(double)(after["cpu"] - first["cpu"]) / packets:F0} ns CPU each (both ends together), {string.Join(", ", after.Where(p => p.Key.StartsWith("lost", StringComparison.Ordinal)).Select(p => $"{p.Key} {p.Value - first.GetValueOrDefault(p.Key)}"))}{(after.TryGetValue("allocated", out long bytes) ? $", {(double)(bytes - first["allocated"]) / packets:F4} bytes allocated a datagram" : "")}"));
         }
 
         return clean;
