@@ -160,7 +160,8 @@ public sealed class TunDemoTests(TunDemoTests.Demo fixture, ITestOutputHelper ou
     public async Task A_TCP_connection_outlives_twenty_kills_of_relays_on_its_path()
     {
         const int Kills = 20;
-        TunDemoProcess demo = Needs();
+        TunDemoProcess.Needs();
+        await using TunDemoProcess demo = await TunDemoProcess.StartAsync("--relays", "9"); // its relays end with this test
         using Socket listener = Lab.Socket(demo.TargetSpace, AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         listener.Bind(new IPEndPoint(demo.Target, 9000));
         listener.Listen();
