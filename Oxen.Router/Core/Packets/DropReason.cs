@@ -74,4 +74,16 @@ internal enum DropReason : byte
     [DropText("ICMP message of a kind that the tunnel does not carry")] IcmpType,
     [DropText("the system's virtio header does not fit its packet")] BadVirtioHeader,
     [DropText("the system would not take it from the tunnel's interface")] TunRefused,
+
+    // Hidden services (docs/protocol/hidden-service.md)
+    [DropText("message to or from an introduction or rendezvous relay is malformed")] BadMeeting,
+    [DropText("came for a rendezvous that has no other side")] NotJoined,
+    [DropText("seen before between client and service")] JointReplay,
+    [DropText("not authentic between client and service")] JointAuthentication,
+    [DropText("introduction is malformed or not sealed for this service")] BadIntroduction,
+    [DropText("introduction is for a seed that is over")] IntroductionSeed,
+    [DropText("introduction was taken before")] IntroductionReplay,
+    [DropText("introduction claims an effort that it does not show")] IntroductionEffort,
+    [DropText("introductions with more effort fill the queue")] IntroductionQueueFull,
+    [DropText("introduction waited longer than its client does")] IntroductionTooLate,
 }

@@ -24,6 +24,12 @@ internal enum RecordType : byte
 
     /// <summary>A message of the exit session: <see cref="SessionMessage"/>.</summary>
     Session = 4,
+
+    /// <summary>Client to service, inside a joint: id 8. Asks for an <see cref="Answer"/>.</summary>
+    Probe = 5,
+
+    /// <summary>Service to client: the probe's id 8.</summary>
+    Answer = 6,
 }
 
 /// <summary>
@@ -34,6 +40,12 @@ internal static class EndCommand
 {
     /// <summary>Records follow.</summary>
     public const byte Records = Relay.OnionCommand.FirstOfEnds;
+
+    /// <summary>A sealed packet between client and service: a rendezvous sends it on, and reads nothing of it (docs/protocol/hidden-service.md).</summary>
+    public const byte Joined = Records + 1;
+
+    /// <summary>One <see cref="Hidden.MeetingMessage"/>, for the introduction or rendezvous relay itself: never sent on.</summary>
+    public const byte Meeting = Records + 2;
 }
 
 /// <summary>Sizes of records in the full class.</summary>
