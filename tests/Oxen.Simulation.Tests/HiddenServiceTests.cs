@@ -171,6 +171,41 @@ public sealed class HiddenServiceTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public void The_turn_of_a_period_loses_nobody()
+    {
+        // Half a minute before midnight by everybody's clock.
+        TimeSpan before = TimeSpan.FromSeconds(-40);
+        using var world = new SimWorld(SimWorld.SeedOr(910), relays: 12, exits: 1, adjust: (_, o) => o with { ClockSkew = before });
+        (_, HiddenService service, SimRouter early, HiddenClient reached) = Meet(world, o => o with { ClockSkew = before });
+        ulong period = ServicePeriod.At(Unix(early));
+        SimTransfer transfer = early.Transfer(reached, 50_000);
+        world.Until(() => transfer.Over, 60, "transfer before the turn");
+        world.Until(() => ServicePeriod.At(Unix(early)) > period, 60, "midnight");
+        SimRouter late = Add(world, o => o with { ClockSkew = before });
+        HiddenClient found = late.Reach(service.Address);
+        SimTransfer again = early.Transfer(reached, 50_000);
+        world.Until(() => again.Over && found.State == HiddenClientState.Ready, 60, "one talks on, one comes");
+        world.Check(again.Complete && reached.Moves == 0, "the session of the day before goes on");
+        int published = service.Publications;
+        world.Until(() => service.Publications >= published + 1 || published >= 4, 30, "the introsets of the new period and the next are made");
+
+        long Unix(SimRouter router) => router.Clock.UnixNanoseconds(world.Now) / 1_000_000_000;
+    }
+
+    [Fact]
+    public void A_session_outlives_the_paths_that_carry_it()
+    {
+        using var world = new SimWorld(SimWorld.SeedOr(911), relays: 10, exits: 1);
+        (_, HiddenService service, SimRouter client, HiddenClient reached) = Meet(world);
+        QuicConnection quic = reached.Quic!;
+        world.Run(25 * 60);
+        SimTransfer transfer = client.Transfer(reached, 50_000);
+        world.Until(() => transfer.Over, 60, "transfer");
+        world.Check(transfer.Complete && reached.Quic == quic && service.SessionCount == 1, "the same session after 25 minutes");
+        world.Check(reached.Moves >= 1 && service.Established == 3, "over another rendezvous; the introduction paths were renewed");
+    }
+
+    [Fact]
     public void An_address_that_nobody_published_is_given_up_with_a_reason()
     {
         using var world = new SimWorld(SimWorld.SeedOr(908), relays: 12, exits: 1);
