@@ -1,6 +1,7 @@
 using Oxen.Router.Core;
 using Oxen.Router.Core.Carrier;
 using Oxen.Router.Core.Directory;
+using Oxen.Router.Core.Hidden;
 using Oxen.Router.Core.Links;
 using Oxen.Router.Core.Packets;
 using Oxen.Router.Core.Paths;
@@ -70,6 +71,7 @@ internal sealed class RouterNode : IControlEvents, IAsyncDisposable
             _requests = new RequestStreamHandler(RequestDispatcher.Create(options.Plugins, new RouterServices(options.Time)), options.Time);
             _exitIdentity = TlsIdentity.FromSeed(options.Identity!.Seed);
             _sessions.Exit = new ExitSessions(_exitIdentity, PathTransport, _sessions.Outlets, _sessions, options.Entropy(), _sessions.Drops);
+            _sessions.Rendezvous = new RendezvousSessions(_sessions.Outlets, _sessions.Drops);
             _exit = new ExitHost(options, _sessions, _requests, _stop.Token);
         }
     }
@@ -216,8 +218,14 @@ internal sealed class RouterNode : IControlEvents, IAsyncDisposable
     {
         _sessions.Post(now =>
         {
-            if (ready.End == PathEnd.Client) _sessions.Client!.OnPathReady(ready, now);
-            else _sessions.Exit!.OnPathReady(ready, now);
+            if (ready.End == PathEnd.Client)
+            {
+                _sessions.Client!.OnPathReady(ready, now);
+                return;
+            }
+
+            _sessions.Exit!.OnPathReady(ready, now);
+            _sessions.Rendezvous!.OnPathReady(ready);
         });
         if (ready.End == PathEnd.Client) Notice(RouterNoticeKind.PathReady, $"a path of {ready.Hops.Length} hops is ready", ready.BuildTime);
     }
@@ -226,8 +234,14 @@ internal sealed class RouterNode : IControlEvents, IAsyncDisposable
     {
         _sessions.Post(now =>
         {
-            if (end == PathEnd.Client) _sessions.Client!.OnPathGone(gone, now);
-            else _sessions.Exit!.OnPathGone(gone, now);
+            if (end == PathEnd.Client)
+            {
+                _sessions.Client!.OnPathGone(gone, now);
+                return;
+            }
+
+            _sessions.Exit!.OnPathGone(gone, now);
+            _sessions.Rendezvous!.OnPathGone(gone);
         });
         if (end == PathEnd.Client) Notice(RouterNoticeKind.PathLost, gone.Reason);
     }

@@ -222,13 +222,12 @@ internal sealed class RendezvousSessions(PathOutlet[] outlets, DropCounters drop
         MeetingStatus status = MeetingStatus.Done;
         if (end.Role == Role.None)
         {
-            if (_waiting.ContainsKey(name)) status = MeetingStatus.Refused;
-            else if (_waiting.Count >= _options.MaxWaiting) status = MeetingStatus.Busy;
+            if (_waiting.Count >= _options.MaxWaiting) status = MeetingStatus.Busy;
+            else if (!_waiting.TryAdd(name, end)) status = MeetingStatus.Refused;
             else
             {
                 end.Role = Role.Waiting;
                 end.Name = name;
-                _waiting.Add(name, end);
                 _byExpiry.Enqueue((end, now + CookieLife));
             }
         }

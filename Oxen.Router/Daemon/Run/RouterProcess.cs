@@ -159,7 +159,7 @@ internal sealed class RouterProcess : IAsyncDisposable
             OnionKeys = _keys.OnionKeys,
             ExitPolicy = exit ? new ExitPolicy(_config.Exit.Rules, _config.Exit.Except, ExitPolicy.MachineAddresses()) : null,
             ExitLimits = new ExitLimits { ConnectTime = _config.Exit.ConnectTime, AssociationIdle = _config.Exit.UdpIdle },
-            Plugins = [new PingPlugin()],
+            Plugins = [new PingPlugin(), new IntrosetPlugin()],
             Shards = shards,
             Shard = new ShardOptions { ReplayFilterBytes = _config.Relay.ReplayFilterBytes },
 

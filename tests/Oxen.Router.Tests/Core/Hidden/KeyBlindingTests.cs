@@ -102,7 +102,7 @@ public sealed class KeyBlindingTests
         byte[] larger = [.. signature.AsSpan(0, 32), .. SlowEd25519.Bytes(SlowEd25519.Number(signature.AsSpan(32)) + SlowEd25519.L)];
         Assert.False(KeyBlinding.Verify(message, larger, blinded.PublicKey));
         Assert.False(KeyBlinding.Verify(message, signature, service.Address.ToArray()));
-        Assert.False(KeyBlinding.Verify(message, signature[..63], blinded.PublicKey));
+        Assert.False(KeyBlinding.Verify(message, signature.AsSpan(0, 63), blinded.PublicKey));
         Assert.False(KeyBlinding.Verify(message, signature, blinded.PublicKey[..31]));
     }
 
