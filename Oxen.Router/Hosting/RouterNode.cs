@@ -2,6 +2,7 @@ using Oxen.Router.Core;
 using Oxen.Router.Core.Carrier;
 using Oxen.Router.Core.Directory;
 using Oxen.Router.Core.Gossip;
+using Oxen.Router.Core.Hidden;
 using Oxen.Router.Core.Links;
 using Oxen.Router.Core.Packets;
 using Oxen.Router.Core.Paths;
@@ -78,6 +79,7 @@ internal sealed class RouterNode : IControlEvents, IAsyncDisposable
             _exitIdentity = TlsIdentity.FromSeed(options.Identity!.Seed);
             TunnelLeases? leases = options.Tunnel is { } offered ? new TunnelLeases(offered.Options.First, offered.Options.Peers) : null;
             _sessions.Exit = new ExitSessions(_exitIdentity, PathTransport, _sessions.Outlets, _sessions, options.Entropy(), _sessions.Drops, leases: leases, tunnel: tunnel);
+            _sessions.Rendezvous = new RendezvousSessions(_sessions.Outlets, _sessions.Drops);
             _exit = new ExitHost(options, _sessions, _requests, _stop.Token);
         }
     }
@@ -255,8 +257,14 @@ internal sealed class RouterNode : IControlEvents, IAsyncDisposable
     {
         _sessions.Post(now =>
         {
-            if (ready.End == PathEnd.Client) _sessions.Client!.OnPathReady(ready, now);
-            else _sessions.Exit!.OnPathReady(ready, now);
+            if (ready.End == PathEnd.Client)
+            {
+                _sessions.Client!.OnPathReady(ready, now);
+                return;
+            }
+
+            _sessions.Exit!.OnPathReady(ready, now);
+            _sessions.Rendezvous!.OnPathReady(ready);
         });
         if (ready.End == PathEnd.Client) Notice(RouterNoticeKind.PathReady, $"a path of {ready.Hops.Length} hops is ready", ready.BuildTime);
     }
@@ -265,8 +273,14 @@ internal sealed class RouterNode : IControlEvents, IAsyncDisposable
     {
         _sessions.Post(now =>
         {
-            if (end == PathEnd.Client) _sessions.Client!.OnPathGone(gone, now);
-            else _sessions.Exit!.OnPathGone(gone, now);
+            if (end == PathEnd.Client)
+            {
+                _sessions.Client!.OnPathGone(gone, now);
+                return;
+            }
+
+            _sessions.Exit!.OnPathGone(gone, now);
+            _sessions.Rendezvous!.OnPathGone(gone);
         });
         if (end == PathEnd.Client) Notice(RouterNoticeKind.PathLost, gone.Reason);
     }

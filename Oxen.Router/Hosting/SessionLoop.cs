@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Oxen.Router.Client;
 using Oxen.Router.Core;
+using Oxen.Router.Core.Hidden;
 using Oxen.Router.Core.Packets;
 using Oxen.Router.Core.Paths;
 using Oxen.Router.Core.Quic;
@@ -47,6 +48,9 @@ internal sealed class SessionLoop : LoopThread, IClientSessionEvents, IExitSessi
 
     public ExitSessions? Exit { get; set; }
 
+    /// <summary>A relay's: introductions and rendezvous of others' hidden services.</summary>
+    public RendezvousSessions? Rendezvous { get; set; }
+
     // ---- what the host hears, on the session thread ----
 
     /// <summary>A stream that the peer opened: the session (client: group) number and the bridge.</summary>
@@ -78,6 +82,7 @@ internal sealed class SessionLoop : LoopThread, IClientSessionEvents, IExitSessi
             Instant next = Client?.NextDeadline ?? Instant.Never;
             if (Tick is not null) next = Instant.Earlier(next, _nextTick);
             if (Exit is not null) next = Instant.Earlier(next, Exit.NextDeadline);
+            if (Rendezvous is not null) next = Instant.Earlier(next, Rendezvous.NextDeadline);
 
             // With full rings nothing can be sent whatever is due: look again when they have drained a little.
             return _stalledUntil.IsNever ? next : Instant.Later(_stalledUntil, Instant.Earlier(next, _stalledUntil));
@@ -138,6 +143,7 @@ internal sealed class SessionLoop : LoopThread, IClientSessionEvents, IExitSessi
             {
                 Span<byte> content = ring.Slab.Slice(offset + PacketRing.Headroom, tag.Length);
                 if (Client is not null) Client.HandleDelivery(shard, tag, content, now);
+                else if (Rendezvous is not null && tag.Command is EndCommand.Joined or EndCommand.Meeting) Rendezvous.HandleDelivery(shard, tag, content, now);
                 else Exit?.HandleDelivery(shard, tag, content, now);
                 taken++;
             }
@@ -161,6 +167,7 @@ internal sealed class SessionLoop : LoopThread, IClientSessionEvents, IExitSessi
             client.Transmit(now);
         }
 
+        if (Rendezvous is { } rendezvous && rendezvous.NextDeadline <= now) rendezvous.HandleTimeout(now); // what it says leaves with the exit's
         if (Exit is { } exit)
         {
             if (exit.NextDeadline <= now) exit.HandleTimeout(now);

@@ -2,6 +2,7 @@ using Oxen.Router.Core;
 using Oxen.Router.Core.Carrier;
 using Oxen.Router.Core.Directory;
 using Oxen.Router.Core.Gossip;
+using Oxen.Router.Core.Hidden;
 using Oxen.Router.Core.Links;
 using Oxen.Router.Core.Packets;
 using Oxen.Router.Core.Paths;
@@ -10,6 +11,7 @@ using Oxen.Router.Core.Quic.Tls;
 using Oxen.Router.Core.Relay;
 using Oxen.Router.Core.Sessions;
 using Oxen.Router.Core.Tunnel;
+using Oxen.Router.Handlers;
 using Oxen.Router.Hosting;
 
 namespace Oxen.Testing;
@@ -58,7 +60,7 @@ internal sealed record SimRouterOptions
 /// core of a real one, joined as RouterNode joins them, without sockets and threads. At the exit, streams are echoed and UDP
 /// records sent back.
 /// </summary>
-internal sealed class SimRouter : ISimNode, IControlEvents, IClientSessionEvents, IExitSessionEvents, IDisposable
+internal sealed partial class SimRouter : ISimNode, IControlEvents, IClientSessionEvents, IExitSessionEvents, IDisposable
 {
     private readonly SimNetwork _network;
     private readonly ShardCore[] _shards;
@@ -98,11 +100,15 @@ internal sealed class SimRouter : ISimNode, IControlEvents, IClientSessionEvents
         if (options.Client is not null)
         {
             Client = new ClientSessions(RouterNode.PathTransport, _outlets, this, entropy, SessionDrops, tunnel);
+            Hidden = NewHidden(directory);
         }
         else
         {
             _exitIdentity = TlsIdentity.FromSeed(options.Identity!.Seed);
             Exit = new ExitSessions(_exitIdentity, RouterNode.PathTransport, _outlets, this, entropy, SessionDrops, leases: leases, tunnel: tunnel);
+            Rendezvous = new RendezvousSessions(_outlets, SessionDrops);
+            _requests = RequestDispatcher.Create([new IntrosetPlugin()], new SimServices(this));
+            _echoesStreams = directory.TryGet(options.Identity.Id, out RouterContact? contact) && contact.IsExit;
         }
 
         Control = new ControlCore(
@@ -176,6 +182,8 @@ internal sealed class SimRouter : ISimNode, IControlEvents, IClientSessionEvents
             foreach (ShardCore shard in _shards) next = Instant.Earlier(next, shard.NextDeadline);
             if (Client is not null) next = Instant.Earlier(next, Client.NextDeadline);
             if (Exit is not null) next = Instant.Earlier(next, Exit.NextDeadline);
+            if (Hidden is not null) next = Instant.Earlier(next, Hidden.NextDeadline);
+            if (Rendezvous is not null) next = Instant.Earlier(next, Rendezvous.NextDeadline);
             return next;
         }
     }
@@ -289,6 +297,7 @@ internal sealed class SimRouter : ISimNode, IControlEvents, IClientSessionEvents
         _dead = true;
         _network.Detach(Address);
         Control.Dispose();
+        Hidden?.Dispose();
         Client?.Dispose();
         Exit?.Dispose();
         _exitIdentity?.Dispose();
@@ -351,8 +360,7 @@ internal sealed class SimRouter : ISimNode, IControlEvents, IClientSessionEvents
             while (_shards[i].Deliveries.TryTake(out PacketTag tag, out int offset))
             {
                 Span<byte> content = _shards[i].Slab.Slice(offset + PacketRing.Headroom, tag.Length);
-                Client?.HandleDelivery(i, tag, content, now);
-                Exit?.HandleDelivery(i, tag, content, now);
+                Deliver(i, tag, content, now);
                 more = true;
             }
 
@@ -363,6 +371,8 @@ internal sealed class SimRouter : ISimNode, IControlEvents, IClientSessionEvents
         if (_shards[0].Tunnel is not null) Client?.Observe();
         if (Client is not null && Client.NextDeadline <= now) Client.HandleTimeout(now);
         if (Exit is not null && Exit.NextDeadline <= now) Exit.HandleTimeout(now);
+        if (Hidden is not null && Hidden.NextDeadline <= now) Hidden.HandleTimeout(now);
+        if (Rendezvous is not null && Rendezvous.NextDeadline <= now) Rendezvous.HandleTimeout(now);
         more |= Flush(now);
         foreach (ShardCore shard in _shards)
         {
@@ -379,6 +389,7 @@ internal sealed class SimRouter : ISimNode, IControlEvents, IClientSessionEvents
     {
         Client?.Transmit(now);
         Exit?.Transmit(now);
+        Hidden?.Transmit(now);
         bool more = false;
         foreach (PathOutlet outlet in _outlets) outlet.TakeCommitted();
         foreach (ShardCore shard in _shards)
@@ -443,7 +454,11 @@ internal sealed class SimRouter : ISimNode, IControlEvents, IClientSessionEvents
 
     void IPathEvents.OnPathReady(PathReady ready) => _toSessions.Enqueue(now =>
     {
-        if (ready.End == PathEnd.Client)
+        if (ready.End == PathEnd.Client && ready.Purpose == PathPurpose.Hidden)
+        {
+            Hidden!.OnPathReady(ready, now);
+        }
+        else if (ready.End == PathEnd.Client)
         {
             Story.Add((now, $"path {ready.Path.Number.Row} ready after {ready.BuildTime.TotalMilliseconds:F0} ms: {string.Join(' ', ready.Hops.Select(h => h.ToString()[..6]))}"));
             Client!.OnPathReady(ready, now);
@@ -452,12 +467,17 @@ internal sealed class SimRouter : ISimNode, IControlEvents, IClientSessionEvents
         else
         {
             Exit!.OnPathReady(ready, now);
+            Rendezvous!.OnPathReady(ready);
         }
     });
 
     void IPathEvents.OnPathGone(PathEnd end, PathGone gone) => _toSessions.Enqueue(now =>
     {
-        if (end == PathEnd.Client)
+        if (end == PathEnd.Client && gone.Purpose == PathPurpose.Hidden)
+        {
+            Hidden!.OnPathGone(gone, now);
+        }
+        else if (end == PathEnd.Client)
         {
             Story.Add((now, $"path {gone.Path.Number.Row} gone: {gone.Reason}"));
             Client!.OnPathGone(gone, now);
@@ -466,6 +486,7 @@ internal sealed class SimRouter : ISimNode, IControlEvents, IClientSessionEvents
         {
             Story.Add((now, $"path at its end gone: {gone.Reason}"));
             Exit!.OnPathGone(gone, now);
+            Rendezvous!.OnPathGone(gone);
         }
     });
 
@@ -488,6 +509,13 @@ internal sealed class SimRouter : ISimNode, IControlEvents, IClientSessionEvents
     void ISessionEvents.OnQuic(in QuicEvent happened, Instant now)
     {
         QuicConnection quic = happened.Connection;
+        if (Hidden is not null && Hidden.Requests.OnQuic(happened, now)) return;
+        if (_requests is not null && !_echoesStreams)
+        {
+            ServeRequest(happened);
+            return;
+        }
+
         if (happened.Kind == QuicEventKind.Closed)
         {
             foreach ((QuicConnection Quic, long Stream) key in _echoes.Keys.Where(k => k.Item1 == quic).ToArray()) _echoes.Remove(key);
@@ -519,12 +547,22 @@ internal sealed class SimRouter : ISimNode, IControlEvents, IClientSessionEvents
         Exit.SendUdp(owner, _late.AsSpan(0, record.Length));
     }
 
-    void IClientSessionEvents.OnGroupReady(ClientGroup group, Instant now) => Story.Add((now, $"group {group.Number} ready, {(now - group.OpenedAt).TotalMilliseconds:F0} ms after OPEN"));
+    void IClientSessionEvents.OnGroupReady(ClientGroup group, Instant now)
+    {
+        if (RelayRequests.Owns(group.Number)) Hidden!.Requests.OnGroupReady(group, now);
+        else Story.Add((now, $"group {group.Number} ready, {(now - group.OpenedAt).TotalMilliseconds:F0} ms after OPEN"));
+    }
 
     void IClientSessionEvents.OnTunnelReady(ClientGroup group, Instant now) => Story.Add((now, $"tunnel ready: {group.Leased}"));
 
     void IClientSessionEvents.OnGroupLost(ClientGroup group, string reason, Instant now)
     {
+        if (RelayRequests.Owns(group.Number))
+        {
+            Hidden!.Requests.OnGroupLost(group, now);
+            return;
+        }
+
         Story.Add((now, $"group {group.Number} lost: {reason}"));
         GroupLost?.Invoke(reason);
         _toControl.Enqueue(t => Control.Client!.OnGroupLost(group.Number, t));

@@ -79,4 +79,16 @@ internal enum DropReason : byte
     [DropText("source or destination is not the leased address, or none that a path carries")] TunnelAddress,
     [DropText("an IP packet on a path that is bound to no tunnel")] NoTunnel,
     [DropText("more IP packets came at once than the tunnel's interface is handed in a turn")] TunnelQueueFull,
+
+    // Hidden services (docs/protocol/hidden-service.md)
+    [DropText("message to or from an introduction or rendezvous relay is malformed")] BadMeeting,
+    [DropText("came for a rendezvous that has no other side")] NotJoined,
+    [DropText("seen before between client and service")] JointReplay,
+    [DropText("not authentic between client and service")] JointAuthentication,
+    [DropText("introduction is malformed or not sealed for this service")] BadIntroduction,
+    [DropText("introduction is for a seed that is over")] IntroductionSeed,
+    [DropText("introduction was taken before")] IntroductionReplay,
+    [DropText("introduction claims an effort that it does not show")] IntroductionEffort,
+    [DropText("introductions with more effort fill the queue")] IntroductionQueueFull,
+    [DropText("introduction waited longer than its client does")] IntroductionTooLate,
 }

@@ -50,6 +50,14 @@ internal sealed class ClientPaths(ClientPathOptions options, LinkManager links, 
 
         public RouterId Exit { get; set; }
 
+        /// <summary>Where its paths end; none: at an exit of our choice.</summary>
+        public RouterId Terminal { get; init; }
+
+        public PathPurpose Purpose { get; init; }
+
+        /// <summary>One path and no successor: whoever wanted it makes other plans before its end.</summary>
+        public bool Once { get; init; }
+
         public List<ClientPath> Paths { get; } = [];
 
         public Instant RetryAt { get; set; } = Instant.Zero;
@@ -137,6 +145,15 @@ internal sealed class ClientPaths(ClientPathOptions options, LinkManager links, 
         Fill(group, now);
     }
 
+    /// <summary>Keeps one path ready to a relay of the caller's choice, from now on or (`once`) until its end. No other number may be the same.</summary>
+    public void WantPath(int number, RouterId terminal, PathPurpose purpose, bool once, Instant now)
+    {
+        if (_groups.ContainsKey(number)) return;
+        var group = new Group(number, tunnel: false) { Terminal = terminal, Purpose = purpose, Once = once };
+        _groups.Add(number, group);
+        Fill(group, now);
+    }
+
     public void Drop(int number)
     {
         if (!_groups.Remove(number, out Group? group)) return;
@@ -183,6 +200,9 @@ internal sealed class ClientPaths(ClientPathOptions options, LinkManager links, 
             if (suspect < 0 || hop == suspect || hop == suspect - 1) Punish(path.Hops[hop].Id, seen: hop == suspect, now);
         if (suspect >= 0) _measures.OnFailed(path.Hops[suspect].Id);
         if (suspect == 0) _guards.OnUnreachable(path.Hops[0].Id, now);
+
+        // A terminal that was asked for is asked for all the same; but no other path should cross it now.
+        if (!path.Group.Terminal.IsNone && suspect == path.Hops.Length - 1) Punish(path.Hops[^1].Id, seen: true, now);
         Close(path, PathCloseReason.Finished, tellLink: true, tellSession: false);
         Fill(path.Group, now);
     }
@@ -191,7 +211,7 @@ internal sealed class ClientPaths(ClientPathOptions options, LinkManager links, 
     public void OnGroupLost(int number, Instant now)
     {
         if (!_groups.TryGetValue(number, out Group? group)) return;
-        if (options.Exit.IsNone && !group.Exit.IsNone) Punish(group.Exit, seen: true, now);
+        if (options.Exit.IsNone && group.Terminal.IsNone && !group.Exit.IsNone) Punish(group.Exit, seen: true, now);
         group.Exit = default;
         foreach (ClientPath path in group.Paths.ToArray()) Close(path, PathCloseReason.Finished, tellLink: true, tellSession: true, "its exit was left");
         Fill(group, now);
@@ -254,6 +274,7 @@ internal sealed class ClientPaths(ClientPathOptions options, LinkManager links, 
             End = PathEnd.Client,
             Class = options.Class,
             Group = path.Group.Number,
+            Purpose = path.Group.Purpose,
             SessionSecret = result.Hops[^1].SessionSecret.ToArray(),
             Transcript = result.Hops[^1].Transcript.ToArray(),
             Expires = path.Expires,
@@ -329,7 +350,11 @@ internal sealed class ClientPaths(ClientPathOptions options, LinkManager links, 
     // ---- inside ----
 
     /// <summary>One in use, the spares, and a successor for each that nears its end.</summary>
-    private int Wanted(Group group) => 1 + options.Spares + group.Paths.Count(p => p.Ready && p.RenewAt.IsNever);
+    private int Wanted(Group group)
+    {
+        if (group.Once) return 1;
+        return 1 + (group.Terminal.IsNone ? options.Spares : 0) + group.Paths.Count(p => p.Ready && p.RenewAt.IsNever);
+    }
 
     private void Fill(Group group, Instant now)
     {
@@ -386,7 +411,7 @@ internal sealed class ClientPaths(ClientPathOptions options, LinkManager links, 
 
     private bool TryChoose(Group group, Instant now, out RouterContact[]? hops, out string? reason)
     {
-        RouterId last = group.Exit.IsNone ? options.Exit : group.Exit;
+        RouterId last = !group.Terminal.IsNone ? group.Terminal : group.Exit.IsNone ? options.Exit : group.Exit;
         HashSet<RouterId> seen = [];
         HashSet<RouterId> punished = [];
         foreach ((RouterId id, Penalty penalty) in _penalties.ToArray())
@@ -466,7 +491,7 @@ internal sealed class ClientPaths(ClientPathOptions options, LinkManager links, 
         {
             _ready.Remove(path.Path);
             if (tellLink) links.SendPathClose(path.First, path.UpHandle, reason);
-            if (tellSession) events.OnPathGone(PathEnd.Client, new PathGone(path.Path, words));
+            if (tellSession) events.OnPathGone(PathEnd.Client, new PathGone(path.Path, words, path.Group.Purpose));
             dataPlane.RemovePath(path.Path);
         }
         else

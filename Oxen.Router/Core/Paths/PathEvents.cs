@@ -13,6 +13,16 @@ internal enum PathEnd : byte
     Terminal,
 }
 
+/// <summary>Whose a client's path is, on the session thread.</summary>
+internal enum PathPurpose : byte
+{
+    /// <summary>A session with the terminal: <see cref="Sessions.ClientSessions"/>.</summary>
+    Session,
+
+    /// <summary>Introductions and rendezvous: <see cref="Hidden.HiddenPaths"/>.</summary>
+    Hidden,
+}
+
 /// <summary>From the control thread to the session thread: a path that ends here can carry packets.</summary>
 internal sealed class PathReady
 {
@@ -25,6 +35,9 @@ internal sealed class PathReady
 
     /// <summary>Client: the isolation group that it was built for.</summary>
     public int Group { get; init; }
+
+    /// <summary>Client: who takes it.</summary>
+    public PathPurpose Purpose { get; init; }
 
     public required byte[] SessionSecret { get; init; }
 
@@ -40,4 +53,4 @@ internal sealed class PathReady
 }
 
 /// <summary>From the control thread to the session thread: a path is no more.</summary>
-internal sealed record PathGone(PathRef Path, string Reason);
+internal sealed record PathGone(PathRef Path, string Reason, PathPurpose Purpose = PathPurpose.Session);

@@ -30,6 +30,12 @@ internal enum RecordType : byte
 
     /// <summary>One of two parts of a record that no packet of the path's class holds: <see cref="RecordFragment"/>.</summary>
     Fragment = 5,
+
+    /// <summary>Client to service, inside a joint: id 8. Asks for an <see cref="Answer"/>.</summary>
+    Probe = 6,
+
+    /// <summary>Service to client: the probe's id 8.</summary>
+    Answer = 7,
 }
 
 /// <summary>
@@ -40,6 +46,12 @@ internal static class EndCommand
 {
     /// <summary>Records follow.</summary>
     public const byte Records = Relay.OnionCommand.FirstOfEnds;
+
+    /// <summary>A sealed packet between client and service: a rendezvous sends it on, and reads nothing of it (docs/protocol/hidden-service.md).</summary>
+    public const byte Joined = Records + 1;
+
+    /// <summary>One <see cref="Hidden.MeetingMessage"/>, for the introduction or rendezvous relay itself: never sent on.</summary>
+    public const byte Meeting = Records + 2;
 }
 
 /// <summary>Sizes of records. The constants are those of the full class; nothing longer is ever sent, in whatever class.</summary>

@@ -145,7 +145,7 @@ internal sealed class DemoNetwork : IAsyncDisposable
             Identity = identity,
             OnionKeys = ring,
             ExitPolicy = exit ? ExitPolicy.CreateDefault(_options.Exceptions) : null,
-            Plugins = [new PingPlugin()],
+            Plugins = [new PingPlugin(), new IntrosetPlugin()],
             Shard = Shard,
             Entropy = _options.Entropy,
             OnNotice = _options.OnNotice,

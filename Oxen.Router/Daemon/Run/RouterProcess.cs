@@ -205,7 +205,7 @@ internal sealed class RouterProcess : IAsyncDisposable
             Tunnel = _exitTunnel?.Router,
             Directory = _keeper!.ForRelay(),
             ExitLimits = new ExitLimits { ConnectTime = _config.Exit.ConnectTime, AssociationIdle = _config.Exit.UdpIdle },
-            Plugins = [new PingPlugin()],
+            Plugins = [new PingPlugin(), new IntrosetPlugin()],
             Shards = shards,
             Shard = new ShardOptions { ReplayFilterBytes = _config.Relay.ReplayFilterBytes },
 

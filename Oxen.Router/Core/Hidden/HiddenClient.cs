@@ -1,0 +1,347 @@
+using System.Security.Cryptography;
+using Oxen.Router.Core.Directory;
+using Oxen.Router.Core.Paths;
+using Oxen.Router.Core.Quic;
+using Oxen.Router.Core.Quic.Tls;
+using Oxen.Router.Core.Sessions;
+
+namespace Oxen.Router.Core.Hidden;
+
+internal enum HiddenClientState : byte
+{
+    /// <summary>Nothing was asked for yet, or it was given up.</summary>
+    Idle,
+
+    /// <summary>The introset is being fetched.</summary>
+    LookingUp,
+
+    /// <summary>Paths to rendezvous and introduction relay, introduction, answer.</summary>
+    Meeting,
+
+    /// <summary>Joined; the QUIC handshake inside is under way.</summary>
+    Connecting,
+
+    /// <summary>Streams may be opened.</summary>
+    Ready,
+}
+
+// A client of one hidden service, on the session thread, sans-IO:
+//   1 look up      the introset, from several keepers                      IntrosetLookup
+//   2 meet         a rendezvous of our choice waits with our cookie,       HiddenClient.Meeting.cs
+//                  an introduction goes to the service by one of its relays
+//   3 join         the service comes to the rendezvous, its answer gives the keys
+//   4 talk         QUIC inside, watched end to end; when the joint dies, or nears its end, 2 and 3 again for the same session
+internal sealed partial class HiddenClient : IHiddenPathOwner, IDisposable
+{
+    // Ours.
+    private const int MaxAttempts = 6;
+    private static readonly TimeSpan AttemptPatience = TimeSpan.FromSeconds(8);
+    private static readonly TimeSpan Repeat = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan AskAgain = TimeSpan.FromMilliseconds(1500);
+    private static readonly TimeSpan LeaveBefore = TimeSpan.FromSeconds(60);
+
+    // An introset is used so long: its effort seed lives not much longer.
+    private static readonly TimeSpan Fresh = TimeSpan.FromMinutes(45);
+
+    private readonly HiddenContext _context;
+    private readonly QuicEndpoint _quic;
+    private readonly byte[] _clientSecret;
+    private readonly HashSet<RouterId> _badIntroductions = [];
+    private readonly HashSet<RouterId> _badRendezvous = [];
+    private IntrosetLookup? _lookup;
+    private IntrosetContent? _content;
+    private long _contentExpires;
+    private readonly byte[] _subcredential = new byte[32];
+    private JointKeys? _session;
+    private HiddenJoint? _joint;
+    private PathHealth? _health;
+    private Attempt? _attempt;
+    private int _attempts;
+    private int _connections;
+    private Instant _renewAt = Instant.Never;
+
+    /// <param name="quic">Shared by all clients; the address of a connection names the client.</param>
+    /// <param name="clientSecret">X25519 secret of an authorised client; empty: none.</param>
+    public HiddenClient(int number, ServiceAddress address, HiddenContext context, QuicEndpoint quic, ReadOnlySpan<byte> clientSecret)
+    {
+        Number = number;
+        Address = address;
+        _context = context;
+        _quic = quic;
+        _clientSecret = clientSecret.ToArray();
+    }
+
+    public int Number { get; }
+
+    public ServiceAddress Address { get; }
+
+    public HiddenClientState State { get; private set; }
+
+    public QuicConnection? Quic { get; private set; }
+
+    /// <summary>What the service announced; null until it was found.</summary>
+    public IntrosetContent? Content => _content;
+
+    /// <summary>The rendezvous in use; none before.</summary>
+    public RouterId Rendezvous => _joint?.Path.Hops[^1] ?? default;
+
+    /// <summary>Smoothed round trip to the service.</summary>
+    public TimeSpan RoundTrip => _health?.SmoothedRtt ?? TimeSpan.Zero;
+
+    /// <summary>How often the session moved to another rendezvous.</summary>
+    public int Moves { get; private set; }
+
+    public Instant NextDeadline
+    {
+        get
+        {
+            Instant next = _renewAt;
+            if (_lookup is { } lookup) next = Instant.Earlier(next, lookup.NextDeadline);
+            if (_attempt is { } attempt) next = Instant.Earlier(next, Instant.Earlier(attempt.Retry, attempt.Deadline));
+            if (_health is { } health) next = Instant.Earlier(next, health.NextDeadline);
+            return next;
+        }
+    }
+
+    /// <summary>Goes for the service, if it is not on its way already.</summary>
+    public void Open(Instant now)
+    {
+        if (State != HiddenClientState.Idle) return;
+        _attempts = 0;
+        _badIntroductions.Clear();
+        _badRendezvous.Clear();
+        State = HiddenClientState.LookingUp;
+        Meet(now);
+    }
+
+    public void Close(Instant now)
+    {
+        End(now);
+        State = HiddenClientState.Idle;
+    }
+
+    public void HandleTimeout(Instant now)
+    {
+        _lookup?.HandleTimeout(now);
+        if (_health is { } health)
+        {
+            health.TakeAskHops(now); // there is one hop only, the service
+            if (health.IsDead(now)) LeaveJoint("the service does not answer", now);
+            else if (health.NextProbe <= now) Probe(health, now);
+        }
+
+        if (_renewAt <= now)
+        {
+            _renewAt = Instant.Never;
+            if (_attempt is null) Meet(now);
+        }
+
+        if (_attempt is { } attempt && attempt.Deadline <= now) FailAttempt("the service did not come in time", now);
+        else if (_attempt is { } waiting && waiting.Retry <= now) Step(waiting, now);
+    }
+
+    /// <summary>A datagram of the QUIC connection; false when there is no joint to carry it.</summary>
+    public bool SendQuic(ReadOnlySpan<byte> datagram, Instant now)
+    {
+        if (_joint is not { } joint) return false;
+        _health!.OnTrafficSent(now);
+        return joint.TryRecord(RecordType.Quic, datagram, now);
+    }
+
+    public bool HasRoom => _joint?.HasRoom ?? true;
+
+    public void Flush() => _joint?.Flush();
+
+    /// <summary>The endpoint's events of our connection, as far as they are ours.</summary>
+    public void OnQuic(in QuicEvent happened, Instant now)
+    {
+        if (happened.Connection != Quic) return;
+        if (happened.Kind == QuicEventKind.Connected)
+        {
+            State = HiddenClientState.Ready;
+            _context.Events.OnHiddenClientReady(this, now);
+        }
+        else if (happened.Kind == QuicEventKind.Closed)
+        {
+            Lose($"the service ended the connection: {happened.Connection.Stats.CloseReason}", now);
+        }
+    }
+
+    public void Dispose()
+    {
+        _lookup?.Cancel();
+        _attempt?.Dispose();
+        _joint?.Dispose();
+        _session?.Dispose();
+        CryptographicOperations.ZeroMemory(_clientSecret);
+    }
+
+    // ---- 1 look up ----
+
+    private void LookUp(Instant now)
+    {
+        long unix = _context.UnixSeconds(now);
+        ulong period = ServicePeriod.At(unix);
+        Search(period, (found, at) =>
+        {
+            if (found is not null)
+            {
+                Found(found, at);
+                return;
+            }
+
+            // Near the border the service may see another period than we.
+            long into = unix - ServicePeriod.StartOf(period);
+            ulong other = into < 3600 ? period - 1 : into > ServicePeriod.Seconds - 3600 ? period + 1 : 0;
+            if (other == 0) Lose("no relay has an introset of this address", at);
+            else Search(other, (late, then) =>
+            {
+                if (late is null) Lose("no relay has an introset of this address", then);
+                else Found(late, then);
+            }, at);
+        }, now);
+    }
+
+    private void Search(ulong period, Action<Introset?, Instant> done, Instant now)
+    {
+        _lookup = IntrosetLookup.Start(_context, Address, period, (found, at) =>
+        {
+            _lookup = null;
+            done(found, at);
+        }, now);
+        if (_lookup is null) Lose("the directory names no relay that could have an introset", now);
+    }
+
+    private void Found(Introset introset, Instant now)
+    {
+        IntrosetOutcome outcome = introset.TryOpen(Address, _clientSecret, out IntrosetContent? content);
+        if (outcome != IntrosetOutcome.Opened)
+        {
+            Lose(outcome == IntrosetOutcome.NotAuthorised ? "the service takes authorised clients alone" : "the service's introset is malformed", now);
+            return;
+        }
+
+        _content = content;
+        _contentExpires = Math.Min(introset.ExpiresUnixSeconds, _context.UnixSeconds(now) + (long)Fresh.TotalSeconds);
+        Introset.Subcredential(Address, introset.BlindedKey, _subcredential);
+        _badIntroductions.Clear();
+        Meet(now);
+    }
+
+    // ---- 4 talk ----
+
+    private void OnRecords(HiddenJoint joint, Span<byte> content, Instant now)
+    {
+        if (!joint.TryOpen(content, out Span<byte> bytes)) return;
+        _health!.OnHeard(now);
+        var records = new RecordReader(bytes);
+        while (records.TryRead(out RecordType type, out Span<byte> record))
+        {
+            switch (type)
+            {
+                case RecordType.Quic:
+                    _quic.HandleDatagram(record, QuicAddress, now);
+                    break;
+                case RecordType.Answer when record.Length == 8 && _health!.OnAnswer(System.Buffers.Binary.BinaryPrimitives.ReadUInt64BigEndian(record), 0, now):
+                    break;
+                default:
+                    _context.Drops.Count(Packets.DropReason.BadRecord);
+                    break;
+            }
+        }
+
+        if (records.Malformed) _context.Drops.Count(Packets.DropReason.BadRecord);
+    }
+
+    private UdpAddress QuicAddress => UdpAddress.FromVirtual((ulong)Number, (ushort)_connections);
+
+    private void Probe(PathHealth health, Instant now)
+    {
+        Span<byte> id = stackalloc byte[8];
+        _context.Entropy.FillPublic(id);
+        health.OnProbeSent(System.Buffers.Binary.BinaryPrimitives.ReadUInt64BigEndian(id), 0, now);
+        _joint!.TryRecord(RecordType.Probe, id, now);
+    }
+
+    private void Join(HiddenPath path, JointKeys keys, byte[] quicKey, bool continued, TimeSpan roundTrip, Instant now)
+    {
+        DropJoint(now);
+        _joint = new HiddenJoint(path, new JointSeal(keys, isClient: true), _context.Paths.Outlets, _context.Drops);
+        _health = new PathHealth(1, roundTrip, now);
+        _attempts = 0;
+        _renewAt = path.Expires - LeaveBefore;
+        if (continued && Quic is { IsClosed: false } quic)
+        {
+            keys.Dispose(); // the session's own stay those of its first joint
+            Moves++;
+            quic.OnPathChanged(roundTrip, now);
+            return;
+        }
+
+        QuicConnection? before = Quic;
+        _session?.Dispose();
+        _session = keys;
+        _connections++;
+        State = HiddenClientState.Connecting;
+        Quic = _quic.Connect(QuicAddress, new TlsClientOptions { PinnedServerKey = quicKey, Alpn = [HiddenContext.Alpn] }, _context.Transport, now);
+        Quic.Tag = this;
+        Quic.OnPathChanged(roundTrip, now);
+        if (before is { IsClosed: false }) before.Close(0, "the service has forgotten the session", now);
+    }
+
+    private void LeaveJoint(string reason, Instant now)
+    {
+        if (_joint is null) return;
+        LastTrouble = reason;
+        _badRendezvous.Add(_joint.Path.Hops[^1]);
+        DropJoint(now);
+        _renewAt = Instant.Never;
+        if (_attempt is null) Meet(now);
+    }
+
+    private void DropJoint(Instant now)
+    {
+        if (_joint is not { } joint) return;
+        _joint = null;
+        _health = null;
+        joint.Dispose();
+        _context.Paths.Drop(joint.Path.Group, now);
+    }
+
+    private void Lose(string reason, Instant now)
+    {
+        if (State == HiddenClientState.Idle) return;
+        End(now);
+        State = HiddenClientState.Idle;
+        _context.Events.OnHiddenClientLost(this, reason, now);
+    }
+
+    private void End(Instant now)
+    {
+        _lookup?.Cancel();
+        _lookup = null;
+        DropAttempt(now);
+        _renewAt = Instant.Never;
+        QuicConnection? quic = Quic;
+        Quic = null;
+        if (quic is { IsClosed: false })
+        {
+            quic.Close(0, "", now);
+            Farewell(quic, now);
+        }
+
+        DropJoint(now);
+        _session?.Dispose();
+        _session = null;
+    }
+
+    // The packet that says good-bye leaves while there is a joint to carry it.
+    private void Farewell(QuicConnection quic, Instant now)
+    {
+        if (_joint is not { } joint) return;
+        byte[] datagram = new byte[2 * JointSeal.MaxRecordBytes];
+        int bytes = quic.Transmit(datagram, out int segment, now);
+        if (bytes > 0) joint.TryRecord(RecordType.Quic, datagram.AsSpan(0, Math.Min(bytes, segment)), now);
+        joint.Flush();
+    }
+}

@@ -1,0 +1,106 @@
+using Oxen.Router.Core.Directory;
+
+namespace Oxen.Router.Core.Hidden;
+
+/// <summary>
+/// One search for a service's introset: asks several keepers and takes the highest valid revision, so that one keeper that is silent,
+/// behind or lying changes nothing. Ends by calling `done` once.
+/// </summary>
+internal sealed class IntrosetLookup
+{
+    /// <summary>Keepers asked at a time.</summary>
+    private const int AtOnce = 3;
+
+    /// <summary>Once a valid one is here, the others get so long to bring a later one.</summary>
+    private static readonly TimeSpan Grace = TimeSpan.FromMilliseconds(1500);
+
+    private readonly HiddenContext _context;
+    private readonly byte[] _blinded = new byte[KeyBlinding.KeyBytes];
+    private readonly ulong _period;
+    private readonly Queue<RouterId> _left;
+    private readonly Action<Introset?, Instant> _done;
+    private Introset? _best;
+    private int _asking;
+    private int _answered;
+    private bool _over;
+
+    /// <summary>Null when nothing can be asked: the period's randomness is not known yet, or the directory is empty.</summary>
+    public static IntrosetLookup? Start(HiddenContext context, ServiceAddress address, ulong period, Action<Introset?, Instant> done, Instant now)
+    {
+        Span<byte> randomness = stackalloc byte[ServicePeriod.RandomnessBytes];
+        if (!context.Randomness(period, randomness)) return null;
+        byte[] blinded = new byte[KeyBlinding.KeyBytes];
+        if (!KeyBlinding.TryBlind(address, period, randomness, blinded)) return null;
+        RouterId[] keepers = IntrosetPlaces.Keepers(blinded, period, randomness, context.Directory);
+        if (keepers.Length == 0) return null;
+        for (int i = keepers.Length - 1; i > 0; i--)
+        {
+            int other = context.Choose(i + 1);
+            (keepers[i], keepers[other]) = (keepers[other], keepers[i]);
+        }
+
+        var search = new IntrosetLookup(context, blinded, period, keepers, done);
+        search.Ask(now);
+        return search;
+    }
+
+    private IntrosetLookup(HiddenContext context, byte[] blinded, ulong period, RouterId[] keepers, Action<Introset?, Instant> done)
+    {
+        _context = context;
+        blinded.CopyTo(_blinded, 0);
+        _period = period;
+        _left = new Queue<RouterId>(keepers);
+        _done = done;
+    }
+
+    /// <summary>When to take what is here.</summary>
+    public Instant NextDeadline { get; private set; } = Instant.Never;
+
+    public void HandleTimeout(Instant now)
+    {
+        if (!_over && NextDeadline <= now) End(now);
+    }
+
+    /// <summary>The answers that still come are not looked at.</summary>
+    public void Cancel()
+    {
+        _over = true;
+        NextDeadline = Instant.Never;
+    }
+
+    private void Ask(Instant now)
+    {
+        byte[] body = IntrosetRequests.WriteGet(_blinded, _period);
+        for (int i = 0; i < AtOnce && _left.TryDequeue(out RouterId keeper); i++)
+        {
+            _asking++;
+            _context.Requests.Send(keeper, IntrosetRequests.Get, body, OnAnswer, now);
+        }
+    }
+
+    private void OnAnswer(int code, ReadOnlySpan<byte> body, Instant now)
+    {
+        _asking--;
+        if (_over) return;
+        if (code == 0)
+        {
+            _answered++;
+            if (IntrosetRequests.TryReadAnswer(body, out Introset? found) && found!.Period == _period && found.BlindedKey.SequenceEqual(_blinded)
+                && found.ExpiresUnixSeconds > _context.UnixSeconds(now) && (_best is null || found.Revision > _best.Revision) && found.HasGoodSignature())
+            {
+                _best = found;
+                if (NextDeadline.IsNever) NextDeadline = now + Grace;
+            }
+        }
+
+        if (_asking > 0) return;
+        if (_best is not null || _left.Count == 0) End(now);
+        else Ask(now);
+    }
+
+    private void End(Instant now)
+    {
+        Cancel();
+        _done(_best, now);
+    }
+}

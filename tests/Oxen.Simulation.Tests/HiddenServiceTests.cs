@@ -1,0 +1,271 @@
+using Oxen.Router.Core.Directory;
+using Oxen.Router.Core.Hidden;
+using Oxen.Router.Core.Packets;
+using Oxen.Router.Core.Quic;
+using Oxen.Router.Native.Sodium;
+using Oxen.Testing;
+
+namespace Oxen.Simulation.Tests;
+
+/// <summary>A hidden service and its client, each behind four hops: found by its address, met at a rendezvous, talked to over QUIC.</summary>
+public sealed class HiddenServiceTests(ITestOutputHelper output)
+{
+    [Theory]
+    [InlineData(1)]
+    [InlineData(3)]
+    public void A_megabyte_passes_between_client_and_service(int shards)
+    {
+        using var world = new SimWorld(SimWorld.SeedOr(900), relays: 12, exits: 1, link: new SimLink { Delay = TimeSpan.FromMilliseconds(5) }, adjust: (_, o) => o with { Shards = shards });
+        (SimRouter host, HiddenService service, SimRouter client, HiddenClient reached) = Meet(world, o => o with { Shards = shards });
+        SimTransfer transfer = client.Transfer(reached, 1_000_000);
+        world.Until(() => transfer.Over, 60, "transfer");
+        world.Check(transfer.Complete, "the bytes came back");
+        output.WriteLine($"1 MB there and back in {(transfer.Ended - transfer.Started).TotalSeconds:F2} s, round trip {reached.RoundTrip.TotalMilliseconds:F0} ms");
+
+        // Both ends held a path of four hops to the rendezvous, and the relay moved whole packets and nothing else.
+        SimRouter rendezvous = world.ById(reached.Rendezvous);
+        world.Check(rendezvous.Rendezvous!.Joints == 1 && rendezvous.Rendezvous.Crossed > 1500, $"packets crossed over at the rendezvous: {rendezvous.Rendezvous.Crossed}");
+        world.Check(world.Routers.Where(r => r != rendezvous && r.Rendezvous is not null).All(r => r.Rendezvous!.Crossed == 0), "nothing crossed anywhere else");
+        world.Check(host.Hidden!.Paths.Count >= 4, "three introduction relays and a rendezvous");
+        world.Check(service.SessionCount == 1 && reached.Moves == 0, "one session, never moved");
+        Expect(world, "replay_filter", "unknown_path", "stale_handle", "no_path", "unexpected_answer"); // paths that served one request are taken away
+    }
+
+    [Theory]
+    [InlineData(0.01)]
+    [InlineData(0.03)]
+    public void Loss_delay_and_reordering_change_nothing_but_the_time(double loss)
+    {
+        using var world = new SimWorld(SimWorld.SeedOr(901), relays: 12, exits: 1, link: new SimLink { Loss = loss, Delay = TimeSpan.FromMilliseconds(4), Jitter = TimeSpan.FromMilliseconds(3), Reorder = 0.01 });
+        (_, _, SimRouter client, HiddenClient reached) = Meet(world);
+        SimTransfer transfer = client.Transfer(reached, 300_000);
+        world.Until(() => transfer.Over, 240, "transfer");
+        world.Check(transfer.Complete, "the bytes came back");
+    }
+
+    [Fact]
+    public void A_transfer_survives_the_death_of_its_rendezvous()
+    {
+        using var world = new SimWorld(SimWorld.SeedOr(902), relays: 14, exits: 1, link: new SimLink { Delay = TimeSpan.FromMilliseconds(5) });
+        (_, HiddenService service, SimRouter client, HiddenClient reached) = Meet(world);
+        SimTransfer transfer = client.Transfer(reached, 1_000_000);
+        world.Until(() => transfer.Received > 200_000, 30, "a fifth came back");
+        QuicConnection quic = reached.Quic!;
+        RouterId dead = reached.Rendezvous;
+        world.ById(dead).Kill();
+        world.Until(() => transfer.Over, 120, "transfer");
+        world.Check(transfer.Complete, "the bytes came back");
+        world.Check(reached.Moves >= 1 && reached.Rendezvous != dead, "the session moved to another rendezvous");
+        world.Check(reached.Quic == quic && service.SessionCount == 1, "the connection and the session are the same");
+        output.WriteLine($"longest gap {transfer.LongestGap.TotalMilliseconds:F0} ms");
+        world.Check(transfer.LongestGap < TimeSpan.FromSeconds(5), $"it went on soon: {transfer.LongestGap}");
+    }
+
+    [Fact]
+    public void A_transfer_survives_the_death_of_a_middle_relay_of_the_service()
+    {
+        using var world = new SimWorld(SimWorld.SeedOr(903), relays: 14, exits: 1, link: new SimLink { Delay = TimeSpan.FromMilliseconds(5) });
+        (SimRouter host, HiddenService service, SimRouter client, HiddenClient reached) = Meet(world);
+        SimTransfer transfer = client.Transfer(reached, 600_000);
+        world.Until(() => transfer.Received > 200_000, 30, "a part came back");
+        RouterId middle = service.Sessions.Single().Joint!.Path.Hops[1];
+        world.ById(middle).Kill();
+        world.Until(() => transfer.Over, 120, "transfer");
+        world.Check(transfer.Complete, "the bytes came back");
+        world.Check(reached.Moves >= 1, "the session moved");
+        world.Check(!host.IsDead && service.SessionCount == 1, "one session all the time");
+    }
+
+    [Fact]
+    public void The_same_seed_makes_the_same_meeting()
+    {
+        ulong seed = SimWorld.SeedOr(904);
+        ulong first = Run(seed);
+        Assert.Equal(first, Run(seed));
+        Assert.NotEqual(first, Run(seed + 1));
+
+        static ulong Run(ulong seed)
+        {
+            using var world = new SimWorld(seed, relays: 10, exits: 1, link: new SimLink { Loss = 0.005, Jitter = TimeSpan.FromMilliseconds(4) });
+            (_, _, SimRouter client, HiddenClient reached) = Meet(world);
+            SimTransfer transfer = client.Transfer(reached, 100_000);
+            world.Until(() => transfer.Over, 60, "transfer");
+            return world.Network.TraceHash;
+        }
+    }
+
+    [Fact]
+    public void Keepers_that_lie_are_silent_or_behind_change_nothing()
+    {
+        using var world = new SimWorld(SimWorld.SeedOr(905), relays: 14, exits: 1, link: new SimLink { Delay = TimeSpan.FromMilliseconds(5) });
+        SimRouter host = Add(world), client = Add(world);
+        HiddenService service = host.Host(Options(1));
+        world.Until(() => service.IsPublished && host.Hidden!.Requests.Count == 0, 60, "published");
+        byte[] blinded = new byte[32], randomness = new byte[32];
+        ulong period = ServicePeriod.At(SimClock.StartUnixNanoseconds / 1_000_000_000);
+        ServicePeriod.OfNetwork(new byte[32])(period, randomness);
+        KeyBlinding.TryBlind(service.Address, period, randomness, blinded);
+        List<SimRouter> keepers = [.. IntrosetPlaces.Keepers(blinded, period, randomness, world.Directory).Select(world.ById)];
+        world.Check(keepers.Count == 8 && keepers.All(k => k.Asked.ContainsKey(IntrosetRequests.Put)), "all eight keepers were brought the introset");
+
+        // Of the first keepers each does something else; the last one alone is honest.
+        int lies = 0;
+        for (int i = 0; i < keepers.Count - 1; i++)
+        {
+            int kind = i;
+            keepers[i].Lies = (method, _, answer) =>
+            {
+                if (method != IntrosetRequests.Get) return answer;
+                lies++;
+                byte[] changed = [.. answer];
+                switch (kind % 4)
+                {
+                    case 0:
+                        return null;
+                    case 1:
+                        return [0, 0, 0, 0x10, 4, .. new byte[4100]]; // "there is none"
+                    case 2:
+                        changed[5 + 4 + 300] ^= 1; // another content under the same signature
+                        return changed;
+                    default:
+                        changed[5 + 4 + 51] ^= 1; // another revision
+                        return changed;
+                }
+            };
+        }
+
+        HiddenClient reached = client.Reach(service.Address);
+        world.Until(() => reached.State == HiddenClientState.Ready, 60, "reached");
+        world.Check(lies > 0, "somebody was asked who lied");
+    }
+
+    [Fact]
+    public void A_dead_introduction_relay_is_passed_over_and_replaced()
+    {
+        using var world = new SimWorld(SimWorld.SeedOr(906), relays: 14, exits: 1, link: new SimLink { Delay = TimeSpan.FromMilliseconds(5) });
+        SimRouter host = Add(world), client = Add(world);
+        HiddenService service = host.Host(Options(1));
+        world.Until(() => service.IsPublished && service.Established == 3, 60, "published");
+        RouterId[] before = [.. service.IntroductionRelays];
+        world.ById(before[0]).Kill();
+        world.ById(before[1]).Kill();
+        HiddenClient reached = client.Reach(service.Address);
+        world.Until(() => reached.State == HiddenClientState.Ready, 90, "reached");
+        world.Until(() => service.Established == 3, 120, "three again");
+        world.Check(!service.IntroductionRelays.Contains(before[0]) && !service.IntroductionRelays.Contains(before[1]), "others took their place");
+    }
+
+    [Fact]
+    public void Only_authorised_clients_read_the_introset_when_the_service_wants_it_so()
+    {
+        using var world = new SimWorld(SimWorld.SeedOr(907), relays: 12, exits: 1);
+        SimRouter host = Add(world), friend = Add(world), stranger = Add(world);
+        byte[] secret = new byte[32], key = new byte[32];
+        new SeededEntropy(5).FillSecret(secret);
+        X25519.PublicKey(secret, key);
+        HiddenService service = host.Host(Options(1, clients: [key]));
+        world.Until(() => service.IsPublished, 60, "published");
+        HiddenClient welcome = friend.Reach(service.Address, secret), refused = stranger.Reach(service.Address);
+        world.Until(() => welcome.State == HiddenClientState.Ready && refused.State == HiddenClientState.Idle, 60, "one in, one out");
+        world.Check(stranger.Story.Any(s => s.What.Contains("authorised clients", StringComparison.Ordinal)), "the stranger is told why");
+    }
+
+    [Fact]
+    public void The_turn_of_a_period_loses_nobody()
+    {
+        // Half a minute before midnight by everybody's clock.
+        TimeSpan before = TimeSpan.FromSeconds(-40);
+        using var world = new SimWorld(SimWorld.SeedOr(910), relays: 12, exits: 1, adjust: (_, o) => o with { ClockSkew = before });
+        (_, HiddenService service, SimRouter early, HiddenClient reached) = Meet(world, o => o with { ClockSkew = before });
+        ulong period = ServicePeriod.At(Unix(early));
+        SimTransfer transfer = early.Transfer(reached, 50_000);
+        world.Until(() => transfer.Over, 60, "transfer before the turn");
+        world.Until(() => ServicePeriod.At(Unix(early)) > period, 60, "midnight");
+        SimRouter late = Add(world, o => o with { ClockSkew = before });
+        HiddenClient found = late.Reach(service.Address);
+        SimTransfer again = early.Transfer(reached, 50_000);
+        world.Until(() => again.Over && found.State == HiddenClientState.Ready, 60, "one talks on, one comes");
+        world.Check(again.Complete && reached.Moves == 0, "the session of the day before goes on");
+        int published = service.Publications;
+        world.Until(() => service.Publications >= published + 1 || published >= 4, 30, "the introsets of the new period and the next are made");
+
+        long Unix(SimRouter router) => router.Clock.UnixNanoseconds(world.Now) / 1_000_000_000;
+    }
+
+    [Fact]
+    public void A_session_outlives_the_paths_that_carry_it()
+    {
+        using var world = new SimWorld(SimWorld.SeedOr(911), relays: 10, exits: 1);
+        (_, HiddenService service, SimRouter client, HiddenClient reached) = Meet(world);
+        QuicConnection quic = reached.Quic!;
+        world.Run(25 * 60);
+        SimTransfer transfer = client.Transfer(reached, 50_000);
+        world.Until(() => transfer.Over, 60, "transfer");
+        world.Check(transfer.Complete && reached.Quic == quic && service.SessionCount == 1, "the same session after 25 minutes");
+        world.Check(reached.Moves >= 1 && service.Established == 3, "over another rendezvous; the introduction paths were renewed");
+    }
+
+    [Fact]
+    public void An_address_that_nobody_published_is_given_up_with_a_reason()
+    {
+        using var world = new SimWorld(SimWorld.SeedOr(908), relays: 12, exits: 1);
+        SimRouter client = Add(world);
+        using var key = new ServiceKey(new byte[32]);
+        HiddenClient reached = client.Reach(key.Address);
+        world.Until(() => reached.State == HiddenClientState.Idle, 60, "given up");
+        world.Check(client.Story.Any(s => s.What.Contains("no relay has an introset", StringComparison.Ordinal)), "the reason is told");
+        world.Check(client.Hidden!.Paths.Wanted == 0, "no path is kept for it");
+    }
+
+    [Fact]
+    public void Many_clients_share_a_service_and_none_hears_another()
+    {
+        using var world = new SimWorld(SimWorld.SeedOr(909), relays: 12, exits: 1, link: new SimLink { Delay = TimeSpan.FromMilliseconds(5) });
+        SimRouter host = Add(world);
+        HiddenService service = host.Host(Options(1));
+        world.Until(() => service.IsPublished, 60, "published");
+        (SimRouter Client, HiddenClient Reached)[] clients = [.. Enumerable.Range(0, 4).Select(_ => Add(world)).Select(c => (c, c.Reach(service.Address)))];
+        world.Until(() => clients.All(c => c.Reached.State == HiddenClientState.Ready), 60, "all reached it");
+        SimTransfer[] transfers = [.. clients.Select(c => c.Client.Transfer(c.Reached, 100_000))];
+        world.Until(() => transfers.All(t => t.Over), 60, "transfers");
+        world.Check(transfers.All(t => t.Complete) && service.SessionCount == 4, "each got its own bytes back");
+        foreach ((SimRouter client, HiddenClient reached) in clients)
+        {
+            client.Hidden!.Forget(reached, world.Now);
+            world.Network.Wake(client);
+        }
+
+        world.Until(() => service.SessionCount == 0, 90, "the sessions end with their clients");
+    }
+
+    private static HiddenServiceOptions Options(byte number, IReadOnlyList<byte[]>? clients = null) => new()
+    {
+        Seed = [.. Enumerable.Repeat(number, 32)],
+        Ports = [new ServicePort(6, 80)],
+        Clients = clients ?? [],
+    };
+
+    // A host keeps a path for each introduction relay and each client, and some while it publishes.
+    private static SimRouter Add(SimWorld world, Func<SimRouterOptions, SimRouterOptions>? adjust = null) => world.AddClient(adjust: o =>
+    {
+        SimRouterOptions adjusted = adjust is null ? o : adjust(o);
+        return adjusted with { Shard = adjusted.Shard with { MaxClientPaths = 64 } };
+    });
+
+    private static (SimRouter Host, HiddenService Service, SimRouter Client, HiddenClient Reached) Meet(SimWorld world, Func<SimRouterOptions, SimRouterOptions>? adjust = null)
+    {
+        SimRouter host = Add(world, adjust), client = Add(world, adjust);
+        HiddenService service = host.Host(Options(1));
+        world.Until(() => service.IsPublished && service.Established == 3, 60, "published");
+        HiddenClient reached = client.Reach(service.Address);
+        world.Until(() => reached.State == HiddenClientState.Ready, 60, "reached");
+        return (host, service, client, reached);
+    }
+
+    private static void Expect(SimWorld world, params string[] allowed)
+    {
+        foreach ((string name, long count) in world.Drops()) world.Check(allowed.Contains(name), $"{count} unexpected drops: {name}");
+        world.Check(world.KeyReuse.Length == 0, world.KeyReuse);
+        world.Check(world.Dropped(DropReason.NotJoined) == 0, "nothing came to a rendezvous that had no other side");
+    }
+}
