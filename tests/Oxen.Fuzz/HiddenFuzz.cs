@@ -121,7 +121,7 @@ public sealed class HiddenFuzz
                     break;
                 case 1 or 2:
                     relay.OnPathGone(new PathGone(reference, ""));
-                    relay.OnPathReady(new PathReady { Path = reference, End = PathEnd.Terminal, SessionSecret = [], Transcript = new byte[32], Expires = Instant.Never });
+                    relay.OnPathReady(new PathReady { Class = Oxen.Router.Core.Onion.SizeClass.Full, Path = reference, End = PathEnd.Terminal, SessionSecret = [], Transcript = new byte[32], Expires = Instant.Never });
                     break;
                 case 3:
                     now += TimeSpan.FromMilliseconds(_dice.Next(20_000));
