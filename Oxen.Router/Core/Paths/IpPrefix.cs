@@ -34,5 +34,5 @@ internal readonly record struct IpPrefix(UdpFamily Family, ulong High, ulong Low
 /// <summary>Asks an address about its scope without the exception that IPv4 throws.</summary>
 file static class AddressScope
 {
-    public static bool HasScope(this IPAddress address) => address.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6 && address.ScopeId != 0;
+    public static bool HasScope(this IPAddress address) => address.GetAddressBytes().Length == 16 && address.ScopeId != 0;
 }
