@@ -23,7 +23,7 @@ public class ZoneTests
     private void Buy(string owner, string? backup = null, byte years = 1, byte[]? value = null)
     {
         ZoneRevealBody reveal = Reveal(owner, backup, years, value);
-        _ledger.Do(owner, new ZoneCommitBody(reveal.Commitment(Key(owner).Id, _ledger.Network), 7 * years * TestLedger.Oxen));
+        _ledger.Do(owner, new ZoneCommitBody(reveal.Commitment(Key(owner).Id, _ledger.Network), 7UL * years * TestLedger.Oxen));
         _ledger.Wait(1);
         _ledger.Do(owner, reveal);
     }
