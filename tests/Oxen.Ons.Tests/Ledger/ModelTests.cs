@@ -44,6 +44,7 @@ public class ModelTests
         private readonly List<(LedgerState State, NaiveLedger Naive)> _chain = [];
         private readonly Dictionary<int, Bytes32> _ids = [];
         private readonly Dictionary<string, (string Who, ZoneRevealBody Body, string Name, int Class)> _reveals = [];
+        private readonly List<string> _commitments = [];
         private NaiveLedger _naive;
         private LedgerState _state;
         private int _serial;
@@ -250,19 +251,18 @@ public class ModelTests
             Bytes32 commitment = reveal.Commitment(Key(who).Id, _genesis.Network);
             string key = commitment.ToString();
             ulong deposit = Rules.ZonePrice(cls) * (ulong)years + (ulong)_random.Next(0, 3) * TestLedger.Oxen - (_random.Next(6) == 0 ? TestLedger.Oxen : 0);
-            _reveals[key] = (who, reveal, name, cls);
+            if (_reveals.TryAdd(key, (who, reveal, name, cls))) _commitments.Add(key);
             return ("commit", who, new ZoneCommitBody(commitment, deposit), _ => _naive.Commit(who, key, deposit));
         }
 
         private (string, string, OperationBody, Func<int, bool>) DrawReveal(string who)
         {
-            string key = _naive.Commits.Count > 0 && Often ? Pick(_naive.Commits).Key : _reveals.Keys.ElementAt(_random.Next(_reveals.Count));
+            string key = _naive.Commits.Count > 0 && Often ? Pick(_naive.Commits).Key : Pick(_commitments);
             (string payer, ZoneRevealBody body, string name, int cls) = _reveals[key];
             string owner = People.First(p => Key(p).Id == body.Owner);
             string? backup = body.Backup is { } b ? People.First(p => Key(p).Id == b) : null;
             int value = body.Value[0];
             string sender = Often ? payer : who;
-            if (_reveals.Count > 500) _reveals.Remove(_reveals.Keys.First(k => _naive.Commits.All(c => c.Key != k) && k != key));
             return ("reveal", sender, body, id => sender == payer && _naive.Reveal(sender, key, name, cls, body.Years, owner, backup, value, id));
         }
 
