@@ -39,6 +39,7 @@ internal sealed class LedgerHost : IAsyncDisposable
     private readonly Dictionary<Bytes32, Committee> _committees = [];
     private readonly Lock _gate = new();
     private volatile LedgerState _state;
+    private ulong _lastSigned; // nothing older needs to be looked at for the newest signed state
     private Task _loop = Task.CompletedTask;
 
     private LedgerHost(IBlockSequencer sequencer, Genesis genesis, LedgerHostOptions options, TimeProvider time)
@@ -85,7 +86,8 @@ internal sealed class LedgerHost : IAsyncDisposable
         if (operation.Nonce < signer.Nonce) return Refuse(operation, OperationFault.Replayed, $"its nonce is {operation.Nonce}, and the signer's next is {signer.Nonce}: this number was used");
         if (!operation.VerifySignature()) return Refuse(operation, OperationFault.BadSignature, "the signature is not the signer's");
         var done = new TaskCompletionSource<Receipt>(TaskCreationOptions.RunContinuationsAsynchronously);
-        return _queue.Writer.TryWrite((operation, done)) ? done.Task.WaitAsync(cancel) : Refuse(operation, OperationFault.BlockFull, "too many operations wait; try again later");
+        if (_queue.Writer.TryWrite((operation, done))) return done.Task.WaitAsync(cancel);
+        return Refuse(operation, OperationFault.BlockFull, _loop.IsCompleted ? "the ledger has stopped: its store failed" : "too many operations wait; try again later");
     }
 
     /// <summary>Reads what others appended. The store is trusted for form and signatures of operations, not for state: every root is made anew.</summary>
@@ -119,6 +121,7 @@ internal sealed class LedgerHost : IAsyncDisposable
             }
 
             _state = state;
+            _lastSigned = 0;
         }
         finally
         {
@@ -185,11 +188,20 @@ internal sealed class LedgerHost : IAsyncDisposable
     public async Task<(LedgerState State, BlockHeader Header, HeaderSignatures Signatures)?> LatestSignedAsync(CancellationToken cancel = default)
     {
         LedgerState[] kept;
-        lock (_gate) kept = [.. _states.Reverse()];
+        ulong known;
+        lock (_gate)
+        {
+            kept = [.. _states.Reverse()];
+            known = Math.Min(_lastSigned, _state.Height);
+        }
+
         foreach (LedgerState state in kept)
         {
+            if (state.Height < known) break;
             HeaderSignatures signatures = await SignaturesAtAsync(state.Height, cancel).ConfigureAwait(false);
-            if (signatures.ByMember.Count >= state.Committee.Quorum && HeaderAt(state.Height) is { } header) return (state, header, signatures.Least(state.Committee.Quorum));
+            if (signatures.ByMember.Count < state.Committee.Quorum || HeaderAt(state.Height) is not { } header) continue;
+            _lastSigned = state.Height;
+            return (state, header, signatures.Least(state.Committee.Quorum));
         }
 
         return null;
