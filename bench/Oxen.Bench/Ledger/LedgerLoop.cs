@@ -93,7 +93,7 @@ internal static class LedgerLoop
         Rate("look-ups with a proof", Math.Min(names, 100_000), i => bytes = new ProvenAnswer(header, signatures, state.Tree.Prove(NameEntry.Key(NameType.Session, hashes[i]))).ToBytes().Length);
         byte[] answer = new ProvenAnswer(header, signatures, state.Tree.Prove(NameEntry.Key(NameType.Session, hashes[0]))).ToBytes();
         Console.WriteLine($"an answer with a proof and {committee.Quorum} signatures has {answer.Length} bytes");
-        Rate("checks of an answer by a new client", 300, _ =>
+        Rate("checks of an answer by a new client", 300, again =>
         {
             if (LightClient.From(genesis).CheckName(answer, NameType.Session, hashes[0], out NameEntry? name, out _) != ProofFault.None || name is null) throw new InvalidOperationException("the answer is not believed");
         });
