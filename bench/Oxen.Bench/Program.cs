@@ -1,5 +1,6 @@
 using BenchmarkDotNet.Running;
 using Oxen.Bench.Core.Paths;
+using Oxen.Bench.Ledger;
 
 namespace Oxen.Bench;
 
@@ -13,6 +14,12 @@ internal static class Program
         if (args is ["build-step"])
         {
             BuildStepLoop.Run();
+            return 0;
+        }
+
+        if (args is ["ledger", .. var rest])
+        {
+            LedgerLoop.RunAsync(rest).GetAwaiter().GetResult();
             return 0;
         }
 

@@ -62,6 +62,9 @@ internal sealed class CommandTree(Screen screen, CommandBodies bodies)
         root.Add(contacts.Contact());
         root.Add(contacts.Contacts());
         root.Add(new OnsCommands(screen).Build());
+        root.Add(new WalletCommands(screen).Build());
+        root.Add(new NodeCommands(screen).Build());
+        root.Add(new LedgerCommands(screen).Build());
         var config = new Command("config", "Work with configuration files.") { ConfigCheck() };
         root.Add(config);
         root.Add(ShowVersion());

@@ -5,12 +5,17 @@ using Oxen.Router.Daemon.Terminal;
 
 namespace Oxen.Router.Daemon.Commands;
 
-/// <summary>`oxen ons`: what can be done with a name without asking anybody. The formats: docs/protocol/ons.md.</summary>
+/// <summary>`oxen ons`; here, what can be done with a name without asking anybody. The formats: docs/protocol/ons.md.</summary>
 internal sealed class OnsCommands(Screen screen)
 {
     private const int TagBytes = 16;
 
-    public Command Build() => new("ons", "Hash names; encrypt and decrypt their values. Works offline.") { Hash(), Encrypt(), Decrypt() };
+    public Command Build()
+    {
+        var command = new Command("ons", "Names: hash them, encrypt and decrypt their values offline; buy, change and look them up at a ledger.") { Hash(), Encrypt(), Decrypt() };
+        new OnsLedgerCommands(screen).AddTo(command);
+        return command;
+    }
 
     private Command Hash()
     {

@@ -1,0 +1,212 @@
+using System.Collections.Immutable;
+using Oxen.Ons.Nodes;
+using Oxen.Ons.Proofs;
+
+namespace Oxen.Ons.Ledger;
+
+/// <summary>One block in the making. An operation is applied whole or not at all: its handler looks first and changes after.</summary>
+internal sealed partial class BlockEditor
+{
+    private readonly LedgerState _before;
+    private readonly LedgerRules _rules;
+    private readonly Bytes32 _network;
+    private readonly ulong _height;
+    private readonly ulong _unixMilliseconds;
+    private readonly HashSet<Bytes32> _touched = [];
+
+    private SparseTree _tree;
+    private TotalsEntry _totals;
+    private ImmutableSortedDictionary<Bytes32, NodeEntry> _nodes;
+    private ImmutableSortedSet<Due> _schedule;
+    private ImmutableDictionary<Bytes32, ImmutableSortedSet<Bytes32>> _owned;
+    private int _payable;
+    private bool _activeChanged;
+
+    public BlockEditor(LedgerState before, ulong unixMilliseconds)
+    {
+        _before = before;
+        _rules = before.Rules;
+        _network = before.Network;
+        _height = before.Height + 1;
+        _unixMilliseconds = unixMilliseconds;
+        _tree = before.Tree;
+        _totals = before.Totals;
+        _nodes = before.Nodes;
+        _schedule = before.Schedule;
+        _owned = before.Owned;
+        _payable = before.PayableNodes;
+        HappenDue();
+        AccrueRewards();
+    }
+
+    /// <summary>Applies an operation, or says why not; then nothing has changed.</summary>
+    public Refusal? Apply(Operation operation)
+    {
+        if (operation.ValidUntil != 0 && _height > operation.ValidUntil) return No(OperationFault.Expired, $"it was valid up to height {operation.ValidUntil}; this is {_height}");
+        AccountEntry signer = Account(operation.Signer);
+        if (operation.Nonce < signer.Nonce) return No(OperationFault.Replayed, $"its nonce is {operation.Nonce}, and the signer's next is {signer.Nonce}: this number was used");
+        if (operation.Nonce > signer.Nonce) return No(OperationFault.NonceGap, $"its nonce is {operation.Nonce}, and the signer's next is {signer.Nonce}");
+        if (!operation.SignatureChecked && !operation.VerifySignature()) return No(OperationFault.BadSignature, "the signature is not the signer's");
+        bool free = operation.Body is NodeProofBody or NodeVerdictBody or EquivocationBody;
+        ulong fee = free ? 0 : _rules.OperationFee;
+        if (signer.Balance < fee) return No(OperationFault.NotEnoughMoney, $"the fee is {OxenAmount.Format(fee)} OXEN, the balance {OxenAmount.Format(signer.Balance)}");
+        ulong spendable = signer.Balance - fee;
+        Refusal? refusal = operation.Body switch
+        {
+            TransferBody body => Transfer(body, operation, spendable),
+            BurnBody body => Burn(body, operation, spendable),
+            NameBody body => Name(body, operation, spendable),
+            ZoneCommitBody body => ZoneCommit(body, operation, spendable),
+            ZoneRevealBody body => ZoneReveal(body, operation),
+            ZoneUpdateBody body => ZoneUpdate(body, operation),
+            ZoneRenewBody body => ZoneRenew(body, operation, spendable),
+            ZoneRecoverBody body => ZoneRecover(body, operation),
+            ReverseBody body => Reverse(body, operation),
+            NodeRegisterBody body => NodeRegister(body, operation, spendable),
+            NodeContributeBody body => NodeContribute(body, operation, spendable),
+            NodeUnlockBody body => NodeUnlock(body, operation),
+            NodeCollectBody body => NodeCollect(body, operation),
+            NodeProofBody body => NodeProof(body, operation),
+            NodeVerdictBody body => NodeVerdict(body),
+            EquivocationBody body => Equivocation(body),
+            _ => No(OperationFault.Malformed, "there is no such operation"),
+        };
+        if (refusal is not null) return refusal;
+
+        // The handler has moved the money; the fee and the number are left.
+        AccountEntry after = Account(operation.Signer);
+        Put(after with { Balance = after.Balance - fee, Nonce = after.Nonce + 1 });
+        _totals = _totals with { Balances = _totals.Balances - fee, Burned = _totals.Burned + fee };
+        return null;
+    }
+
+    /// <summary>Closes the block. Call once.</summary>
+    public (BlockHeader Header, LedgerState State) Finish(Bytes32 operationsRoot)
+    {
+        if (_activeChanged) AssignSwarms();
+        Committee committee = _before.NextCommittee;
+        Committee next = committee;
+        if ((_height + 1) % _rules.EpochBlocks == 0)
+        {
+            next = ChooseCommittee() ?? committee;
+            if (next.Hash != committee.Hash) _tree = _tree.Set(CommitteeEntry.Key, new CommitteeEntry(next));
+        }
+
+        if (!_totals.Balanced) throw new InvalidOperationException($"money was made or lost at height {_height}: {_totals}");
+        _tree = _tree.Set(TotalsEntry.Key, _totals);
+        var header = new BlockHeader(_height, _unixMilliseconds, _before.BlockHash, operationsRoot, _tree.Root, committee.Hash, next.Hash);
+        var state = new LedgerState
+        {
+            Genesis = _before.Genesis,
+            Height = _height,
+            UnixMilliseconds = _unixMilliseconds,
+            BlockHash = header.Hash(_network),
+            Tree = _tree,
+            Totals = _totals,
+            Committee = committee,
+            NextCommittee = next,
+            Nodes = _nodes,
+            PayableNodes = _payable,
+            Schedule = _schedule,
+            Owned = _owned,
+        };
+        return (header, state);
+    }
+
+    private static Refusal No(OperationFault fault, string detail) => new(fault, detail);
+
+    private Refusal? Transfer(TransferBody body, Operation operation, ulong spendable)
+    {
+        if (body.Amount == 0) return No(OperationFault.ZeroAmount, "nothing is moved");
+        if (Short(body.Amount, spendable) is { } refusal) return refusal;
+        Pay(operation.Signer, body.Amount);
+        Receive(body.To, body.Amount);
+        return null;
+    }
+
+    private Refusal? Burn(BurnBody body, Operation operation, ulong spendable)
+    {
+        if (body.Amount == 0) return No(OperationFault.ZeroAmount, "nothing is burned");
+        if (Short(body.Amount, spendable) is { } refusal) return refusal;
+        Pay(operation.Signer, body.Amount);
+        _totals = _totals with { Burned = _totals.Burned + body.Amount };
+        return null;
+    }
+
+    private static Refusal? Short(ulong amount, ulong spendable) =>
+        amount <= spendable ? null : No(OperationFault.NotEnoughMoney, $"it takes {OxenAmount.Format(amount)} OXEN, and {OxenAmount.Format(spendable)} are left after the fee");
+
+    private AccountEntry Account(Bytes32 id) => _tree.Find(AccountEntry.Key(id)) as AccountEntry ?? new AccountEntry(id, 0, 0);
+
+    private void Put(AccountEntry account) => _tree = _tree.Set(AccountEntry.Key(account.Id), account);
+
+    // Out of the balances; the caller says where to.
+    private void Pay(Bytes32 from, ulong amount)
+    {
+        AccountEntry account = Account(from);
+        Put(account with { Balance = checked(account.Balance - amount) });
+        _totals = _totals with { Balances = _totals.Balances - amount };
+    }
+
+    private void Receive(Bytes32 to, ulong amount)
+    {
+        if (amount == 0) return;
+        AccountEntry account = Account(to);
+        Put(account with { Balance = checked(account.Balance + amount) });
+        _totals = _totals with { Balances = _totals.Balances + amount };
+    }
+
+    private void Own(NameOwner? owner, Bytes32 key)
+    {
+        if (owner is null) return;
+        Bytes32 id = LedgerState.OwnerKey(owner);
+        _owned = _owned.SetItem(id, (_owned.GetValueOrDefault(id) ?? []).Add(key));
+    }
+
+    private void Disown(NameOwner? owner, Bytes32 key)
+    {
+        if (owner is null) return;
+        Bytes32 id = LedgerState.OwnerKey(owner);
+        if (_owned.GetValueOrDefault(id) is not { } keys) return;
+        keys = keys.Remove(key);
+        _owned = keys.IsEmpty ? _owned.Remove(id) : _owned.SetItem(id, keys);
+    }
+
+    private void HappenDue()
+    {
+        while (!_schedule.IsEmpty && _schedule.Min.Height <= _height)
+        {
+            Due due = _schedule.Min;
+            int before = _schedule.Count;
+            if (due.Kind == DueKind.CommitmentLapses) LapseCommitment(due.Id);
+            else HappenToNode(_nodes[due.Id], due.Kind);
+            if (_schedule.Count == before && _schedule.Min == due) throw new InvalidOperationException($"{due} did not happen");
+        }
+    }
+
+    private void AccrueRewards()
+    {
+        if (_payable == 0) return;
+        ulong each = _rules.BlockReward / (ulong)_payable;
+        ulong all = each * (ulong)_payable;
+        if ((UInt128)_totals.Issued + all > 1UL << 63) return; // the coin has a ceiling
+        _totals = _totals with { RewardIndex = _totals.RewardIndex + each, Issued = _totals.Issued + all, Rewards = _totals.Rewards + all };
+    }
+
+    private void AssignSwarms()
+    {
+        IReadOnlyList<(Bytes32 Node, ulong Swarm)> active = [.. _nodes.Values.Where(n => n.Stage == NodeStage.Active).Select(n => (n.Id, n.SwarmId))];
+        foreach ((Bytes32 id, ulong swarm) in SwarmAssignment.Assign(active, _before.BlockHash.Seed, SwarmOrder.Stable))
+        {
+            if (_nodes[id].SwarmId != swarm) Put(_nodes[id] with { SwarmId = swarm });
+        }
+    }
+
+    private Committee? ChooseCommittee()
+    {
+        Bytes32[] active = [.. _nodes.Values.Where(n => n.Stage == NodeStage.Active).Select(n => n.Id)];
+        if (active.Length == 0) return null;
+        new MersenneTwister64(_before.BlockHash.Seed).Shuffle(active.AsSpan());
+        return Committee.Of(active.Take(_rules.CommitteeSize));
+    }
+}

@@ -1,0 +1,68 @@
+using Oxen.Ons.Ledger;
+using Oxen.Ons.Proofs;
+
+namespace Oxen.Ons.Sequencing;
+
+/// <summary>
+/// Signs each new block of a ledger with the keys of the committee's members that live in this process. It signs one block of a height
+/// and never a second one: two signatures there cost the stake.
+/// </summary>
+internal sealed class BlockSigner : IDisposable
+{
+    private readonly LedgerHost _host;
+    private readonly IReadOnlyList<LedgerKey> _keys;
+    private readonly SemaphoreSlim _gate = new(1, 1);
+    private ulong _signed;
+    private volatile bool _stopped;
+
+    public BlockSigner(LedgerHost host, IReadOnlyList<LedgerKey> keys)
+    {
+        (_host, _keys) = (host, keys);
+        if (keys.Count == 0) return;
+        host.Changed += Look;
+        Look();
+    }
+
+    public void Dispose()
+    {
+        _stopped = true;
+        if (_keys.Count > 0) _host.Changed -= Look;
+
+        // Whoever signs just now ends before the keys do.
+        _gate.Wait();
+        _gate.Dispose();
+    }
+
+    private void Look() => _ = Task.Run(SignAsync);
+
+    private async Task SignAsync()
+    {
+        try
+        {
+            await _gate.WaitAsync().ConfigureAwait(false);
+        }
+        catch (ObjectDisposedException)
+        {
+            return;
+        }
+
+        try
+        {
+            ulong height = _host.State.Height;
+            if (_stopped || height <= _signed || _host.HeaderAt(height) is not { } header) return;
+            _signed = height;
+            foreach (LedgerKey key in _keys)
+            {
+                if (_host.StateAt(height) is { } state && state.Committee.IndexOf(key.Id) >= 0) await _host.SignAsync(height, key.Id, HeaderSignatures.Sign(header, key, state.Network)).ConfigureAwait(false);
+            }
+        }
+        catch (Exception e) when (e is IOException or System.Data.Common.DbException or HttpRequestException or ObjectDisposedException)
+        {
+            // The store failed: the block stays unsigned, and the next one is tried again.
+        }
+        finally
+        {
+            _gate.Release();
+        }
+    }
+}

@@ -1,0 +1,29 @@
+namespace Oxen.Ons.Sequencing;
+
+/// <summary>
+/// Agrees on which block has which height, and keeps them. It looks into none: whether a block is good is the state machine's affair,
+/// whether a store may be believed is the committee's. Any thread may call; implementations: SQLite, etcd, PostgreSQL, memory.
+/// </summary>
+internal interface IBlockSequencer : IAsyncDisposable
+{
+    /// <summary>Short name for people: `sqlite`.</summary>
+    string Name { get; }
+
+    /// <summary>
+    /// Makes a block the one of its height. True: it is, and will be after a crash of everything. False: another has the height already,
+    /// or the one before it is missing. An exception: it is not known; <see cref="ReadAsync"/> tells.
+    /// </summary>
+    Task<bool> AppendAsync(ulong height, ReadOnlyMemory<byte> block, CancellationToken cancel);
+
+    /// <summary>Blocks from a height on, in order and without a gap; at most `count`.</summary>
+    Task<IReadOnlyList<byte[]>> ReadAsync(ulong from, int count, CancellationToken cancel);
+
+    /// <summary>Forgets the blocks from a height on, and their signatures: for reorganisations by an operator.</summary>
+    Task TruncateAsync(ulong from, CancellationToken cancel);
+
+    /// <summary>Keeps the signatures under a block's header; what was kept before is replaced.</summary>
+    Task PutSignaturesAsync(ulong height, ReadOnlyMemory<byte> signatures, CancellationToken cancel);
+
+    /// <summary>The signatures under a header, or null.</summary>
+    Task<byte[]?> GetSignaturesAsync(ulong height, CancellationToken cancel);
+}

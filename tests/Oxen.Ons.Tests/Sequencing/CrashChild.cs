@@ -1,0 +1,43 @@
+using System.Globalization;
+using Oxen.Ons.Ledger;
+using Oxen.Ons.Proofs;
+using Oxen.Ons.Sequencing;
+using Oxen.Ons.Tests.Ledger;
+
+namespace Oxen.Ons.Tests.Sequencing;
+
+/// <summary>Writes into a ledger until it is killed, and says each operation that was acknowledged, on a line of its own.</summary>
+internal static class CrashChild
+{
+    public const string Verb = "crash-child";
+    public const int Writers = 4;
+
+    public static Genesis Genesis { get; } = Genesis.Create(
+        "crash", 1_700_000_000_000, LedgerRules.Quick, Committee.Of(TestLedger.Founders.Select(f => f.Id)), Enumerable.Range(0, Writers).Select(i => KeyValuePair.Create(TestLedger.Key($"writer {i}").Id, 1_000_000 * TestLedger.Oxen)));
+
+    public static async Task<int> RunAsync(string database, int round)
+    {
+        await using LedgerHost host = await LedgerHost.OpenAsync(SqliteSequencer.Open(database), Genesis);
+        Console.WriteLine("ready");
+        await Task.WhenAll(Enumerable.Range(0, Writers).Select(i => WriteAsync(host, i, round)));
+        return 0;
+    }
+
+    private static async Task WriteAsync(LedgerHost host, int writer, int round)
+    {
+        LedgerKey key = TestLedger.Key($"writer {writer}");
+        for (int i = 0; ; i++)
+        {
+            ulong nonce = host.State.Account(key.Id).Nonce;
+            OperationBody body = i % 5 == 4 ? TestLedger.Buy(string.Create(CultureInfo.InvariantCulture, $"n{writer}-{round}-{i}"), 0, "alice") : new TransferBody(TestLedger.Key("bob").Id, (ulong)i + 1);
+            Receipt receipt = await host.SubmitAsync(Operation.Create(body, key, nonce, host.State.Network));
+            if (receipt.Refusal is { } refusal) throw new InvalidOperationException(refusal.ToString());
+            string line = $"{receipt.Id} {receipt.Height}\n";
+            lock (key.GetType())
+            {
+                Console.Out.Write(line);
+                Console.Out.Flush();
+            }
+        }
+    }
+}

@@ -1,0 +1,82 @@
+using System.Diagnostics;
+using System.Globalization;
+using Oxen.Ons.Ledger;
+using Oxen.Ons.Sequencing;
+
+namespace Oxen.Ons.Tests.Sequencing;
+
+public class CrashTests
+{
+    private const int LoopsInCi = 20;
+
+    // kill -9 after a random number of acknowledgements, again and again on one database. OXEN_CRASH_LOOPS makes it longer.
+    [Fact]
+    public async Task A_killed_ledger_loses_no_acknowledged_operation_and_comes_back_to_the_same_root()
+    {
+        int loops = int.TryParse(Environment.GetEnvironmentVariable("OXEN_CRASH_LOOPS"), CultureInfo.InvariantCulture, out int n) ? n : LoopsInCi;
+        string directory = Directory.CreateTempSubdirectory("oxen-crash").FullName;
+        string database = Path.Combine(directory, "ledger.db");
+        var random = new Random(5);
+        var acknowledged = new Dictionary<string, ulong>();
+        int blocks = 0;
+        try
+        {
+            for (int loop = 0; loop < loops; loop++)
+            {
+                await RunUntilKilledAsync(database, loop, random.Next(0, 40), acknowledged);
+                blocks = await CheckAsync(database, acknowledged);
+            }
+
+            Assert.True(acknowledged.Count > loops, $"only {acknowledged.Count} operations were acknowledged");
+            TestContext.Current.TestOutputHelper?.WriteLine($"{loops} kills, {acknowledged.Count} acknowledged operations, {blocks} blocks, none lost");
+        }
+        finally
+        {
+            Directory.Delete(directory, recursive: true);
+        }
+    }
+
+    private static async Task RunUntilKilledAsync(string database, int loop, int lines, Dictionary<string, ulong> acknowledged)
+    {
+        string program = typeof(CrashTests).Assembly.Location;
+        var info = new ProcessStartInfo(Environment.ProcessPath is { } host && Path.GetFileNameWithoutExtension(host) == "dotnet" ? host : "dotnet") { RedirectStandardOutput = true };
+        foreach (string argument in new[] { "exec", program, CrashChild.Verb, database, loop.ToString(CultureInfo.InvariantCulture) }) info.ArgumentList.Add(argument);
+        using Process child = Process.Start(info)!;
+        Assert.Equal("ready", await child.StandardOutput.ReadLineAsync());
+        for (int i = 0; i < lines; i++) Note(await child.StandardOutput.ReadLineAsync(), acknowledged);
+        child.Kill();
+
+        // What it said before it died counts; the last line may be cut.
+        string rest = await child.StandardOutput.ReadToEndAsync();
+        foreach (string line in rest.Split('\n')[..^1]) Note(line, acknowledged);
+        await child.WaitForExitAsync();
+    }
+
+    private static void Note(string? line, Dictionary<string, ulong> acknowledged)
+    {
+        string[] parts = Assert.IsType<string>(line).Split(' ');
+        acknowledged.Add(parts[0], ulong.Parse(parts[1], CultureInfo.InvariantCulture));
+    }
+
+    private static async Task<int> CheckAsync(string database, Dictionary<string, ulong> acknowledged)
+    {
+        await using SqliteSequencer store = SqliteSequencer.Open(database);
+        LedgerState state = LedgerState.Of(CrashChild.Genesis);
+        var found = new Dictionary<string, ulong>();
+        IReadOnlyList<byte[]> blocks = await store.ReadAsync(1, int.MaxValue, CancellationToken.None);
+        foreach (byte[] bytes in blocks)
+        {
+            Block block = Block.Read(bytes, CrashChild.Genesis.Network)!;
+
+            // Replaying makes every root again and compares it with the stored header's.
+            LedgerState? next = StateMachine.Apply(state, block, out string reason, trusted: true);
+            Assert.True(next is not null, reason);
+            state = next;
+            foreach (Operation operation in block.Operations) found.Add(operation.Id.ToString(), block.Header.Height);
+        }
+
+        foreach ((string id, ulong height) in acknowledged) Assert.True(found.TryGetValue(id, out ulong at) && at == height, $"operation {id} was acknowledged at height {height} and is not there");
+        Assert.Empty(LedgerAudit.Check(state));
+        return blocks.Count;
+    }
+}
