@@ -37,7 +37,7 @@ public sealed class SwarmNode : IAsyncDisposable
         _transport = transport ?? new HttpsPeerTransport(options.Identity, _seal, clock);
         Core = new NodeCore(options.Identity, store, clock, options.Directory, _transport);
         Settings = new SwarmSettings();
-        Monitor = new MonitorService(clock, () => Core.View, store.IsRevoked);
+        Monitor = new MonitorService(clock, () => Core.View, (account, token) => store.IsRevoked(account, token));
         Replica = new ReplicaService(options.Identity, store, clock, () => Core.Votes, Monitor.Notify);
         Coordinator = new Coordinator(Core, Replica);
         var parser = new RequestParser(options.TestNetwork);

@@ -124,7 +124,7 @@ internal sealed class HttpsDoor : IAsyncDisposable
         {
             await RouteAsync(context).ConfigureAwait(false);
         }
-        catch (BadHttpRequestException)
+        catch (Microsoft.AspNetCore.Http.BadHttpRequestException)
         {
             await TextAsync(context, 400, "invalid Content-Length").ConfigureAwait(false);
         }

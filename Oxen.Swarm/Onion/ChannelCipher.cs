@@ -63,7 +63,7 @@ internal sealed class ChannelCipher : IDisposable
     {
         EncryptType.AesGcm => HMACSHA256.HashData(Encoding.ASCII.GetBytes("LOKI"), shared),
         EncryptType.AesCbc => shared.ToArray(),
-        _ => HashAlgorithm.Blake2b_256.Hash([.. shared, .. clientKey, .. serverKey]),
+        _ => NSec.Cryptography.HashAlgorithm.Blake2b_256.Hash([.. shared, .. clientKey, .. serverKey]),
     });
 
     /// <summary>Null if it does not open.</summary>

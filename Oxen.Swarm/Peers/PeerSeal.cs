@@ -79,7 +79,7 @@ internal sealed class PeerSeal(SwarmIdentity identity) : IDisposable
             .. Encoding.ASCII.GetBytes("oxen swarm peer 1"), .. shared,
             .. first ? identity.Ed25519.Span : peer, .. first ? peer : identity.Ed25519.Span,
         ];
-        byte[] secret = HashAlgorithm.Blake2b_256.Hash(material);
+        byte[] secret = NSec.Cryptography.HashAlgorithm.Blake2b_256.Hash(material);
         Key key = Key.Import(Cipher, secret, KeyBlobFormat.RawSymmetricKey);
         CryptographicOperations.ZeroMemory(material);
         CryptographicOperations.ZeroMemory(secret);

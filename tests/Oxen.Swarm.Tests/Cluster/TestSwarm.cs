@@ -157,8 +157,9 @@ internal sealed class TestSwarm : IAsyncDisposable
     /// <summary>Asks one node as a client does.</summary>
     public async Task<(int Status, JsonNode? Json, string Text)> AskAsync(int node, string method, JsonObject parameters)
     {
+        if (_entries[node].Node is not { NotReady.Count: 0 }) return (503, null, "not ready");
         byte[] body = Encoding.UTF8.GetBytes(Client.MiniRequests.Call(method, (JsonObject)parameters.DeepClone()).ToJsonString());
-        ApiResult result = await this[node].Api.HandleJsonAsync(body);
+        ApiResult result = await _entries[node].Node!.Api.HandleJsonAsync(body);
         string text = Encoding.UTF8.GetString(result.ToBytes(bt: false));
         return (result.Status, result.Body is string ? null : JsonNode.Parse(text), text);
     }
