@@ -46,7 +46,7 @@ internal sealed class MiniAccount : IDisposable
     public string Hash(byte[] data, int space = 0)
     {
         byte[] head = [.. Convert.FromHexString(Id), .. Encoding.ASCII.GetBytes(space == 0 ? "" : space.ToString(CultureInfo.InvariantCulture))];
-        return Convert.ToBase64String(HashAlgorithm.Blake2b_256.Hash([.. head, .. data])).TrimEnd('=');
+        return Convert.ToBase64String(NSec.Cryptography.HashAlgorithm.Blake2b_256.Hash([.. head, .. data])).TrimEnd('=');
     }
 
     /// <summary>A token for another key, and the account's signature over it.</summary>
