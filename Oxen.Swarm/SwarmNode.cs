@@ -1,4 +1,5 @@
 using Oxen.Swarm.Api;
+using Oxen.Swarm.Apps;
 using Oxen.Swarm.Doors;
 using Oxen.Swarm.Duties;
 using Oxen.Swarm.Nodes;
@@ -25,6 +26,7 @@ public sealed class SwarmNode : IAsyncDisposable
     private readonly IPeerTransport _transport;
     private readonly HttpOnionProxy? _proxy;
     private readonly HttpClient _tester;
+    private readonly FileServer? _files;
     private HttpsDoor? _door;
     private bool _disposed;
 
@@ -41,13 +43,21 @@ public sealed class SwarmNode : IAsyncDisposable
         Replica = new ReplicaService(options.Identity, store, clock, () => Core.Votes, Monitor.Notify);
         Coordinator = new Coordinator(Core, Replica);
         var parser = new RequestParser(options.TestNetwork);
-        Api = new SwarmApi(Core, Replica, Coordinator, parser, Settings, null);
+        Api = new SwarmApi(Core, Replica, Coordinator, parser, Settings, options.Ledger);
         _proxy = options.Proxy ? new HttpOnionProxy(options.ProxyHosts, trustAnyCertificate: true) : null;
         // Many people come by one node's link, so onion traffic is limited by the clients' keys, which cost nothing, and as a whole.
         var onions = new TokenBuckets<int>(OnionBurst, OnionPerSecond, 1, options.Time);
         Onion = new OnionService(Core, Api, _proxy, _ => onions.Take(0));
         Peers = new PeerService(Core, Replica, parser, hop => Onion.HandleHopAsync(hop));
         Sync = new SwarmSync(Core);
+        if (options.FilesFolder is { } folder)
+        {
+            _files = new FileServer(
+                new FileServerOptions { Folder = folder, MaxBytes = options.MaxFileBytes, MaxProBytes = options.MaxProFileBytes },
+                options.ProBackendKey.Length == 32 ? new ProProof(options.ProBackendKey) : null, options.Time);
+            Applications = new ServerOnion(options.Identity, async request => await _files.HandleAsync(request).ConfigureAwait(false) ?? ServerReply.Code(404));
+        }
+
         _tester = new HttpClient(HttpsPeerTransport.CreateHandler());
     }
 
@@ -79,7 +89,7 @@ public sealed class SwarmNode : IAsyncDisposable
 
     internal SwarmSync Sync { get; }
 
-    internal ServerOnion? Applications { get; init; }
+    internal ServerOnion? Applications { get; }
 
     /// <summary>Opens the store and the door and begins to work.</summary>
     /// <exception cref="StoreException">The database cannot be used; the text says why.</exception>
@@ -140,8 +150,24 @@ public sealed class SwarmNode : IAsyncDisposable
             _door = await HttpsDoor.OpenAsync(targets, new DoorOptions { Listen = listen, Seed = _options.Seed, CorsOrigins = _options.CorsOrigins }).ConfigureAwait(false);
         }
 
+        if (_files is not null) Run(CleanFilesAsync(_files));
         Run(Sync.RunAsync(_options.SyncInterval, _stop.Token));
         if (_options.Reports is { } reports) Run(new Reachability(Core, new HttpsReachTester(Core, _tester), reports, new Random()).RunAsync(_stop.Token));
+    }
+
+    private async Task CleanFilesAsync(FileServer files)
+    {
+        try
+        {
+            while (!_stop.IsCancellationRequested)
+            {
+                await Task.Delay(TimeSpan.FromSeconds(15), _options.Time, _stop.Token).ConfigureAwait(false);
+                files.Clean();
+            }
+        }
+        catch (Exception e) when (e is OperationCanceledException or IOException)
+        {
+        }
     }
 
     private void Refresh()
@@ -155,6 +181,7 @@ public sealed class SwarmNode : IAsyncDisposable
         {
             await Core.RefreshAsync().ConfigureAwait(false);
             Monitor.Review();
+            Sync.Nudge();
         }
         catch (Exception e) when (e is StoreException or ObjectDisposedException)
         {

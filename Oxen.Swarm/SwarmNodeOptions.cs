@@ -40,6 +40,21 @@ public sealed class SwarmNodeOptions
     /// <summary>The only hosts that the proxy reaches; null: every host with public addresses.</summary>
     public IReadOnlySet<string>? ProxyHosts { get; init; }
 
+    /// <summary>Folder of the file server, which exists; null: no file server.</summary>
+    public string? FilesFolder { get; init; }
+
+    /// <summary>The longest file for everybody.</summary>
+    public int MaxFileBytes { get; init; } = 10_000_000;
+
+    /// <summary>The longest file for holders of a proof of the backend.</summary>
+    public int MaxProFileBytes { get; init; } = 100_000_000;
+
+    /// <summary>Ed25519 key of the backend that gives proofs, 32 bytes; empty: proofs do not count.</summary>
+    public ReadOnlyMemory<byte> ProBackendKey { get; init; }
+
+    /// <summary>Answers `oxend_request` for names; null: this node has no ledger.</summary>
+    public ISwarmLedger? Ledger { get; init; }
+
     /// <summary>Pause between comparisons with peers.</summary>
     public TimeSpan SyncInterval { get; init; } = TimeSpan.FromMilliseconds(500);
 

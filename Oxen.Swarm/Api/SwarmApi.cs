@@ -5,19 +5,12 @@ using Oxen.Swarm.Wire;
 
 namespace Oxen.Swarm.Api;
 
-/// <summary>Answers what only the ledger knows; the text of an error is passed on.</summary>
-internal interface ILedgerGate
-{
-    /// <summary>A JSON value, or an error's text.</summary>
-    Task<(object? Result, string? Error)> AskAsync(string endpoint, WireMap parameters, CancellationToken cancel);
-}
-
 // The one dispatcher behind every door: HTTPS, onion requests, the router's plug-in seam. docs/protocol/swarm.md#methods
 //
 //   parse  ->  is the account ours (421)  ->  limits, times, signature  ->  here (reads) or in the whole swarm (writes)
 
 /// <summary>The storage API.</summary>
-internal sealed class SwarmApi(NodeCore core, ReplicaService replica, Coordinator coordinator, RequestParser parser, SwarmSettings settings, ILedgerGate? ledger)
+internal sealed class SwarmApi(NodeCore core, ReplicaService replica, Coordinator coordinator, RequestParser parser, SwarmSettings settings, ISwarmLedger? ledger)
 {
     private const int DefaultSizeShare = -5;
 
@@ -184,9 +177,9 @@ internal sealed class SwarmApi(NodeCore core, ReplicaService replica, Coordinato
     {
         if (request.Endpoint == "get_service_nodes") return Timed(new WireMap { ["result"] = SeedFacade.ServiceNodes(request.Params, core.View, settings) });
         if (ledger is null) return ApiResult.Error(ApiResult.BadRequest, "this node has no ledger to ask");
-        (object? result, string? error) = await ledger.AskAsync(request.Endpoint, request.Params, cancel).ConfigureAwait(false);
-        if (error is not null) return ApiResult.Error(ApiResult.BadRequest, error);
-        return result is null ? ApiResult.Error(ApiResult.BadGateway, "oxend returned unparsable data") : Timed(new WireMap { ["result"] = result });
+        LedgerAnswer answer = await ledger.AskAsync(request.Endpoint, System.Text.Encoding.UTF8.GetString(JsonWire.Write(request.Params)), cancel).ConfigureAwait(false);
+        if (answer.IsError) return ApiResult.Error(ApiResult.BadRequest, answer.Text.Length > 0 ? answer.Text : "Unknown oxend error");
+        return !JsonWire.TryRead(System.Text.Encoding.UTF8.GetBytes(answer.Text), out object? result) || result is null ? ApiResult.Error(ApiResult.BadGateway, "oxend returned unparsable data") : Timed(new WireMap { ["result"] = result });
     }
 
     private async Task<ApiResult> BatchAsync(BatchRequest batch, bool bt, CancellationToken cancel)

@@ -99,7 +99,7 @@ internal sealed class Coordinator(NodeCore core, ReplicaService replica)
             long weight = message.Bytes.Length;
             for (int i = 0; i < _peers.Length; i++) _asked[i] = AskAsync(i, message, weight);
             _ = OwnAsync(replica);
-            await using ITimer patience = _core.Clock.Provider.CreateTimer(_ => Tick(), null, TimeSpan.FromMilliseconds(QuorumCall.Patience), Timeout.InfiniteTimeSpan);
+            await using ITimer patience = _core.Clock.Provider.CreateTimer(_ => Tick(), null, TimeSpan.FromMilliseconds(QuorumCall.Patience), TimeSpan.FromMilliseconds(50));
             Task<QuorumDecision> decided = _decided.Task;
             while (!decided.IsCompleted)
             {

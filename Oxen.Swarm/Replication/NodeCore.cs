@@ -103,11 +103,11 @@ internal sealed class NodeCore : IAsyncDisposable
     /// <summary>A peer showed whether it votes.</summary>
     public void NotePeer(string hex, bool votes) => _peerVotes[hex] = votes;
 
-    /// <summary>Everything that this peer had is here now.</summary>
-    public async Task NoteCaughtUpAsync(string hex)
+    /// <summary>Everything that this peer had is here now; what counts is whether it voted then.</summary>
+    public async Task NoteCaughtUpAsync(string hex, bool peerVoted)
     {
         if (_votes) return;
-        _caughtUp[hex] = true;
+        _caughtUp[hex] = peerVoted;
         await ConsiderVoteAsync().ConfigureAwait(false);
     }
 
@@ -122,7 +122,7 @@ internal sealed class NodeCore : IAsyncDisposable
         SwarmView view = _view;
         if (_votes || view.SwarmId == SwarmRing.Unassigned) return;
         string[] known = [.. view.Peers.Select(p => p.Hex).Where(_peerVotes.ContainsKey)];
-        int comparedVoters = known.Count(h => _peerVotes[h] && _caughtUp.ContainsKey(h));
+        int comparedVoters = known.Count(h => _caughtUp.GetValueOrDefault(h));
         int voteless = 1 + known.Count(h => !_peerVotes[h]);
         bool enough = comparedVoters >= Math.Min(view.Quorum, view.Peers.Length) && view.Peers.Length > 0;
         bool afresh = voteless >= view.Quorum && known.All(_caughtUp.ContainsKey);

@@ -38,8 +38,12 @@ internal sealed class SwarmSync(NodeCore core)
     private const long SettlingTime = 1_500;
     private static readonly TimeSpan ProbeLimit = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan MoveEvery = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan BusyPause = TimeSpan.FromMilliseconds(200);
+
+    private readonly SemaphoreSlim _nudge = new(0);
 
     private int _next;
+    private SwarmView? _cleanView;
 
     /// <summary>Runs until cancelled: a comparison with one peer each `interval`, without pause while there is no vote.</summary>
     public async Task RunAsync(TimeSpan interval, CancellationToken cancel)
@@ -71,7 +75,8 @@ internal sealed class SwarmSync(NodeCore core)
                     // the store's condition tells; trying goes on
                 }
 
-                await Task.Delay(busy ? interval / 8 : interval, core.Clock.Provider, cancel).ConfigureAwait(false);
+                TimeSpan pause = !busy ? interval : interval / 8 < BusyPause ? interval / 8 : BusyPause;
+                await _nudge.WaitAsync(pause, cancel).ConfigureAwait(false);
             }
         }
         catch (OperationCanceledException)
@@ -90,9 +95,12 @@ internal sealed class SwarmSync(NodeCore core)
             return await CompareAsync(peer).ConfigureAwait(false) == SyncResult.Partial;
         }
 
-        SyncResult[] results = await Task.WhenAll(peers.Select(CompareAsync)).ConfigureAwait(false);
-        return Array.Exists(results, r => r != SyncResult.NoAnswer) && !core.Votes;
+        await Task.WhenAll(peers.Select(CompareAsync)).ConfigureAwait(false);
+        return !core.Votes;
     }
+
+    /// <summary>There is something new to look at.</summary>
+    public void Nudge() => _nudge.Release();
 
     /// <summary>One comparison.</summary>
     public async Task<SyncResult> CompareAsync(SwarmMember peer)
@@ -112,7 +120,7 @@ internal sealed class SwarmSync(NodeCore core)
         await GiveHintsAsync(peer, link).ConfigureAwait(false);
         SyncResult result = SyncResult.Complete;
         if (map.GetValueOrDefault("g") is byte[] g) result = RecordWire.ReadSums(g, DigestTree.Groups) is { } groups ? await SettleAsync(link, groups).ConfigureAwait(false) : SyncResult.NoAnswer;
-        if (result == SyncResult.Complete) await core.NoteCaughtUpAsync(peer.Hex).ConfigureAwait(false);
+        if (result == SyncResult.Complete) await core.NoteCaughtUpAsync(peer.Hex, votes).ConfigureAwait(false);
         return result;
     }
 
@@ -135,9 +143,12 @@ internal sealed class SwarmSync(NodeCore core)
     public async Task<int> MoveForeignAsync()
     {
         SwarmView view = core.View;
-        if (view.Ring.Ids.IsEmpty) return 0;
+        // Nothing foreign comes in after a view was found clean: only what belongs here is written.
+        if (view.Ring.Ids.IsEmpty || ReferenceEquals(view, _cleanView)) return 0;
         int moved = 0;
-        foreach (AccountId account in core.Store.Accounts(a => !view.Owns(a), 200))
+        List<AccountId> foreign = core.Store.Accounts(a => !view.Owns(a), 200);
+        if (foreign.Count == 0) _cleanView = view;
+        foreach (AccountId account in foreign)
         {
             if (!view.Ring.TryFind(account, out ulong target)) continue;
             List<RecordEntry> entries = core.Store.EntriesOf(account);

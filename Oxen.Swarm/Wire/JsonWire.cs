@@ -42,7 +42,7 @@ internal static class JsonWire
         JsonValueKind.String => element.GetString(),
         JsonValueKind.True => true,
         JsonValueKind.False => false,
-        JsonValueKind.Number => element.TryGetInt64(out long small) ? small : element.TryGetUInt64(out ulong great) ? great : element.GetDouble(),
+        JsonValueKind.Number => element.TryGetInt64(out long small) ? (object)small : element.TryGetUInt64(out ulong great) ? (object)great : element.GetDouble(),
         JsonValueKind.Array => element.EnumerateArray().Select(e => Take(e) ?? DBNull.Value).ToList(),
         JsonValueKind.Object => TakeMap(element),
         _ => null,

@@ -32,7 +32,6 @@ public class NemesisTests
         await nemesis.HealAsync();
         await swarm.WaitAsync(swarm.Agree, "all nodes agree");
 
-        long now = TestSwarm.Now;
         for (int node = 0; node < Nodes; node++)
         {
             var final = new HashSet<string>();
@@ -92,11 +91,12 @@ public class NemesisTests
             {
                 HistoryChecker.Operation operation = checker.Begin(account.Hash(data), isAdd);
                 long now = TestSwarm.Now;
-                (int status, _, _) = isAdd
+                (int status, _, string text) = isAdd
                     ? await swarm.AskAsync(node, "store", MiniRequests.Store(account, data, now))
                     : await swarm.AskAsync(node, "delete", MiniRequests.Delete(account, account.Hash(data)));
                 if (status == 200) checker.Acknowledge(operation);
-                else if (status is >= 400 and < 500) checker.Refuse(operation);
+                else if (status is >= 400 and < 500 || text == "not ready") checker.Refuse(operation);
+                if (status == 503) await Task.Delay(5, CancellationToken.None); // a client would look for another node
             }
         }
     }
