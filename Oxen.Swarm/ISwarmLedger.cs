@@ -1,9 +1,16 @@
 namespace Oxen.Swarm;
 
 /// <summary>What a ledger answered.</summary>
-/// <param name="IsError">The text is an error for the client.</param>
-/// <param name="Text">JSON, or the error's words.</param>
-public sealed record LedgerAnswer(bool IsError, string Text);
+/// <param name="isError">The text is an error for the client.</param>
+/// <param name="text">JSON, or the error's words.</param>
+public sealed class LedgerAnswer(bool isError, string text)
+{
+    /// <summary>The text is an error for the client.</summary>
+    public bool IsError { get; } = isError;
+
+    /// <summary>JSON, or the error's words.</summary>
+    public string Text { get; } = text;
+}
 
 /// <summary>Answers what only the ledger knows: `ons_resolve` with its parameters as JSON.</summary>
 public interface ISwarmLedger

@@ -37,7 +37,7 @@ public sealed class SwarmNode : IAsyncDisposable
         var clock = new SwarmClock(options.Time);
         _seal = new PeerSeal(options.Identity);
         _transport = transport ?? new HttpsPeerTransport(options.Identity, _seal, clock);
-        Core = new NodeCore(options.Identity, store, clock, options.Directory, _transport);
+        Core = new NodeCore(options.Identity, store, clock, options.Directory, _transport, options.Times);
         Settings = new SwarmSettings();
         Monitor = new MonitorService(clock, () => Core.View, (account, token) => store.IsRevoked(account, token));
         Replica = new ReplicaService(options.Identity, store, clock, () => Core.Votes, Monitor.Notify);

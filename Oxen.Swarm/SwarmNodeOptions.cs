@@ -61,6 +61,8 @@ public sealed class SwarmNodeOptions
     /// <summary>Where reports about other nodes go; null: no tests are made.</summary>
     public IPeerReports? Reports { get; init; }
 
+    internal Replication.SwarmTimes Times { get; init; } = new();
+
     /// <summary>The clock.</summary>
     public TimeProvider Time { get; init; } = TimeProvider.System;
 }

@@ -3,10 +3,20 @@ using Oxen.Router.Handlers;
 namespace Oxen.Swarm.Nodes;
 
 /// <summary>Where a storage node is reached.</summary>
-/// <param name="Address">Its address.</param>
-/// <param name="HttpsPort">TCP port of the HTTPS door.</param>
-/// <param name="QuicPort">Port of the OMQ and QUIC doors; 0 if it has none.</param>
-public sealed record SwarmContact(System.Net.IPAddress Address, int HttpsPort, int QuicPort);
+/// <param name="address">Its address.</param>
+/// <param name="httpsPort">TCP port of the HTTPS door.</param>
+/// <param name="quicPort">Port of the OMQ and QUIC doors; 0 if it has none.</param>
+public sealed class SwarmContact(System.Net.IPAddress address, int httpsPort, int quicPort)
+{
+    /// <summary>Its address.</summary>
+    public System.Net.IPAddress Address { get; } = address;
+
+    /// <summary>TCP port of the HTTPS door.</summary>
+    public int HttpsPort { get; } = httpsPort;
+
+    /// <summary>Port of the OMQ and QUIC doors; 0 if it has none.</summary>
+    public int QuicPort { get; } = quicPort;
+}
 
 /// <summary>The router's registry of service nodes, with addresses from elsewhere: contacts, or the configuration.</summary>
 public sealed class RegistryDirectory : ISwarmDirectory, IDisposable

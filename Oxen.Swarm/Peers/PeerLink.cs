@@ -18,18 +18,20 @@ internal sealed class PeerLink : IAsyncDisposable
     private const long MaxBatchBytes = 4_000_000;
     private const int Pumps = 3;
 
-    /// <summary>How long a peer may take before it counts as silent.</summary>
-    public static readonly TimeSpan AnswerLimit = TimeSpan.FromSeconds(2);
-
     private readonly Channel<Item> _queue = Channel.CreateBounded<Item>(new BoundedChannelOptions(MaxWaiting) { FullMode = BoundedChannelFullMode.Wait });
     private readonly CancellationTokenSource _end = new();
     private readonly IPeerTransport _transport;
+    private readonly TimeSpan _answerLimit;
     private readonly Task[] _pumps;
     private volatile bool _silent;
     private volatile SwarmMember _peer;
 
-    public PeerLink(SwarmMember peer, IPeerTransport transport)
+    /// <param name="peer">To whom.</param>
+    /// <param name="transport">How.</param>
+    /// <param name="answerLimit">How long the peer may take before it counts as silent.</param>
+    public PeerLink(SwarmMember peer, IPeerTransport transport, TimeSpan answerLimit)
     {
+        _answerLimit = answerLimit;
         _peer = peer;
         _transport = transport;
         _pumps = [.. Enumerable.Range(0, Pumps).Select(_ => Task.Run(PumpAsync))];
@@ -104,7 +106,7 @@ internal sealed class PeerLink : IAsyncDisposable
         if (!_silent)
         {
             byte[] request = BtEncoding.Write(batch.Select(i => i.Message).ToList());
-            reply = await _transport.CallAsync(_peer, request, AnswerLimit, _end.Token).ConfigureAwait(false);
+            reply = await _transport.CallAsync(_peer, request, _answerLimit, _end.Token).ConfigureAwait(false);
         }
 
         List<object>? answers = reply is not null && BtEncoding.TryRead(reply, out object? value) && value is List<object> list && list.Count == batch.Count ? list : null;

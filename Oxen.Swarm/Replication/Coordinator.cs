@@ -25,7 +25,6 @@ internal sealed record CoordinatedWrite(int Status, WireMap Swarm, ReplicaAnswer
 internal sealed class Coordinator(NodeCore core, ReplicaService replica)
 {
     private const int MaxAttempts = 5;
-    private static readonly TimeSpan WriteBackLimit = TimeSpan.FromSeconds(2);
 
     /// <summary>Carries a checked request out in the swarm.</summary>
     public async Task<CoordinatedWrite> WriteAsync(WriteRequest request)
@@ -43,7 +42,7 @@ internal sealed class Coordinator(NodeCore core, ReplicaService replica)
                 continue;
             }
 
-            bool kept = decision == QuorumDecision.Acknowledge && await round.EvenOutAsync(WriteBackLimit).ConfigureAwait(false);
+            bool kept = decision == QuorumDecision.Acknowledge && await round.EvenOutAsync(core.Times.Answer).ConfigureAwait(false);
             if (!kept) core.Counters.CountRefused();
             _ = round.HintAsync();
             WireMap swarm = round.ToSwarm();
@@ -82,7 +81,7 @@ internal sealed class Coordinator(NodeCore core, ReplicaService replica)
             _asked = new Task[_peers.Length];
             _quorum = view.Quorum;
             bool[] expected = [true, .. _links.Select(l => l is { IsSilent: false })];
-            _call = new QuorumCall(expected, _quorum, Now);
+            _call = new QuorumCall(expected, _quorum, Now, (long)core.Times.Grace.TotalMilliseconds, (long)core.Times.Patience.TotalMilliseconds);
         }
 
         public long Required => _call.Required;
@@ -99,7 +98,7 @@ internal sealed class Coordinator(NodeCore core, ReplicaService replica)
             long weight = message.Bytes.Length;
             for (int i = 0; i < _peers.Length; i++) _asked[i] = AskAsync(i, message, weight);
             _ = OwnAsync(replica);
-            await using ITimer patience = _core.Clock.Provider.CreateTimer(_ => Tick(), null, TimeSpan.FromMilliseconds(QuorumCall.Patience), TimeSpan.FromMilliseconds(50));
+            await using ITimer patience = _core.Clock.Provider.CreateTimer(_ => Tick(), null, _core.Times.Patience, TimeSpan.FromMilliseconds(50));
             Task<QuorumDecision> decided = _decided.Task;
             while (!decided.IsCompleted)
             {

@@ -27,8 +27,9 @@ internal sealed class NodeCore : IAsyncDisposable
     private volatile SwarmView _view;
     private volatile bool _votes;
 
-    public NodeCore(SwarmIdentity identity, MessageStore store, SwarmClock clock, ISwarmDirectory directory, IPeerTransport transport)
+    public NodeCore(SwarmIdentity identity, MessageStore store, SwarmClock clock, ISwarmDirectory directory, IPeerTransport transport, SwarmTimes times)
     {
+        Times = times;
         Identity = identity;
         Store = store;
         Clock = clock;
@@ -39,6 +40,8 @@ internal sealed class NodeCore : IAsyncDisposable
         _view = new SwarmView(new SwarmRoster([], 0), identity.Ed25519.Span);
         Hex = Convert.ToHexStringLower(identity.Ed25519.Span);
     }
+
+    public SwarmTimes Times { get; }
 
     public SwarmIdentity Identity { get; }
 
@@ -72,7 +75,7 @@ internal sealed class NodeCore : IAsyncDisposable
             bool moved = old.SwarmId != next.SwarmId, ringChanged = !old.Ring.Ids.SequenceEqual(next.Ring.Ids);
             foreach (SwarmMember peer in next.Peers)
             {
-                PeerLink link = _links.GetOrAdd(peer.Hex, _ => new PeerLink(peer, Transport));
+                PeerLink link = _links.GetOrAdd(peer.Hex, _ => new PeerLink(peer, Transport, Times.Answer));
                 link.Peer = peer;
             }
 

@@ -50,14 +50,18 @@ internal sealed class QuorumCall
     private readonly MemberAnswer[] _answers;
     private readonly bool[] _expected;
     private readonly int _quorum;
-    private readonly long _start;
+    private readonly long _start, _grace, _patience;
     private long _quorumAt = long.MaxValue;
 
     /// <param name="expected">For each member whether an answer is likely; the others are not waited for.</param>
     /// <param name="quorum">How many must have it on disk.</param>
     /// <param name="now">The time.</param>
-    public QuorumCall(bool[] expected, int quorum, long now)
+    /// <param name="grace">For members that are expected, after a quorum is there.</param>
+    /// <param name="patience">Until a quorum must be there.</param>
+    public QuorumCall(bool[] expected, int quorum, long now, long grace = Grace, long patience = Patience)
     {
+        _grace = grace;
+        _patience = patience;
         _expected = expected;
         _answers = new MemberAnswer[expected.Length];
         _quorum = quorum;
@@ -70,7 +74,7 @@ internal sealed class QuorumCall
     public long Required { get; private set; }
 
     /// <summary>When to call <see cref="Decide"/> although nothing came.</summary>
-    public long NextDeadline => Decision != QuorumDecision.Waiting ? long.MaxValue : Math.Min(_start + Patience, _quorumAt == long.MaxValue ? long.MaxValue : _quorumAt + Grace);
+    public long NextDeadline => Decision != QuorumDecision.Waiting ? long.MaxValue : Math.Min(_start + _patience, _quorumAt == long.MaxValue ? long.MaxValue : _quorumAt + _grace);
 
     /// <summary>Enough have it; only the grace may still run.</summary>
     public bool HasQuorum => _quorumAt != long.MaxValue;
@@ -102,8 +106,8 @@ internal sealed class QuorumCall
         }
 
         if (stale) Decision = QuorumDecision.Retry;
-        else if (done >= _quorum) Decision = !missing || now >= _quorumAt + Grace ? QuorumDecision.Acknowledge : QuorumDecision.Waiting;
-        else if (done + open < _quorum || now >= _start + Patience) Decision = QuorumDecision.Refuse;
+        else if (done >= _quorum) Decision = !missing || now >= _quorumAt + _grace || now >= _start + _patience ? QuorumDecision.Acknowledge : QuorumDecision.Waiting;
+        else if (done + open < _quorum || now >= _start + _patience) Decision = QuorumDecision.Refuse;
         return Decision;
     }
 }

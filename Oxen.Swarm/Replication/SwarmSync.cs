@@ -36,7 +36,6 @@ internal sealed class SwarmSync(NodeCore core)
     private const long MaxPullBytes = 3_000_000;
     private const int MaxHintsAtOnce = 500;
     private const long SettlingTime = 1_500;
-    private static readonly TimeSpan ProbeLimit = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan MoveEvery = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan BusyPause = TimeSpan.FromMilliseconds(200);
 
@@ -110,7 +109,7 @@ internal sealed class SwarmSync(NodeCore core)
         ulong root = core.Store.Digests.Root;
         long sent = core.Clock.Local;
         var hello = new WireMap { ["h"] = core.Stamps.Last, ["k"] = "sync", ["r"] = RecordWire.WriteSums([root]), ["v"] = core.Votes ? 1L : 0L, ["w"] = RecordWire.WriteSums([view.SwarmId]) };
-        object? reply = await link.ProbeAsync(hello, ProbeLimit).ConfigureAwait(false);
+        object? reply = await link.ProbeAsync(hello, core.Times.Answer).ConfigureAwait(false);
         if (reply is not WireMap map || map.GetValueOrDefault("t") is not long time || map.GetValueOrDefault("w") is not byte[] w || RecordWire.ReadSums(w, 1) is not [ulong swarm]) return SyncResult.NoAnswer;
         core.Clock.Observe(peer.Hex, time, sent, core.Clock.Local);
         if (swarm != view.SwarmId) return SyncResult.NoAnswer; // it sees another network than we do, for now

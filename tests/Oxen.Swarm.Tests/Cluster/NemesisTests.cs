@@ -19,7 +19,7 @@ public class NemesisTests
         int seed = Environment.GetEnvironmentVariable("OXEN_SWARM_SEED") is { Length: > 0 } s ? int.Parse(s, CultureInfo.InvariantCulture) : 20261127;
         int seconds = Environment.GetEnvironmentVariable("OXEN_SWARM_SECONDS") is { Length: > 0 } t ? int.Parse(t, CultureInfo.InvariantCulture) : 20;
         long wanted = Environment.GetEnvironmentVariable("OXEN_SWARM_OPERATIONS") is { Length: > 0 } o ? long.Parse(o, CultureInfo.InvariantCulture) : 0;
-        await using TestSwarm swarm = await TestSwarm.StartAsync(Nodes);
+        await using TestSwarm swarm = await TestSwarm.StartAsync(Nodes, patient: false);
         MiniAccount[] accounts = [.. Enumerable.Range(0, Accounts).Select(i => new MiniAccount(Enumerable.Repeat((byte)(50 + i), 32).ToArray(), 5))];
         var checker = new HistoryChecker();
         using var stop = new CancellationTokenSource();

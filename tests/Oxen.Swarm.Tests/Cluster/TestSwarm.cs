@@ -5,6 +5,7 @@ using System.Text.Json.Nodes;
 using Oxen.Swarm.Api;
 using Oxen.Swarm.Nodes;
 using Oxen.Swarm.Peers;
+using Oxen.Swarm.Replication;
 using Oxen.Swarm.Storage;
 
 namespace Oxen.Swarm.Tests.Cluster;
@@ -82,14 +83,17 @@ internal sealed class MemoryWires
 /// <summary>Some storage nodes in one process, over memory or over HTTPS.</summary>
 internal sealed class TestSwarm : IAsyncDisposable
 {
+    // A busy machine must not turn a living member into a silent one where a test counts members.
+    private static readonly SwarmTimes Patient = new() { Grace = TimeSpan.FromSeconds(20), Patience = TimeSpan.FromSeconds(30), Answer = TimeSpan.FromSeconds(20) };
     private readonly Entry[] _entries;
     private readonly bool _https;
     private readonly string _folder = Directory.CreateTempSubdirectory("oxen-swarm-").FullName;
-    private readonly bool _durable;
+    private readonly bool _durable, _patient;
     private readonly TimeSpan _interval;
 
-    private TestSwarm(int nodes, Func<int, ulong> swarmOf, bool https, bool durable, TimeSpan interval)
+    private TestSwarm(int nodes, Func<int, ulong> swarmOf, bool https, bool durable, TimeSpan interval, bool patient)
     {
+        _patient = patient;
         _https = https;
         _durable = durable;
         _interval = interval;
@@ -119,9 +123,9 @@ internal sealed class TestSwarm : IAsyncDisposable
 
     public SwarmNode this[int i] => _entries[i].Node!;
 
-    public static async Task<TestSwarm> StartAsync(int nodes = 5, Func<int, ulong>? swarmOf = null, bool https = false, bool durable = false, int intervalMilliseconds = 30, bool waitReady = true)
+    public static async Task<TestSwarm> StartAsync(int nodes = 5, Func<int, ulong>? swarmOf = null, bool https = false, bool durable = false, int intervalMilliseconds = 30, bool waitReady = true, bool patient = true)
     {
-        var swarm = new TestSwarm(nodes, swarmOf ?? (_ => 0), https, durable, TimeSpan.FromMilliseconds(intervalMilliseconds));
+        var swarm = new TestSwarm(nodes, swarmOf ?? (_ => 0), https, durable, TimeSpan.FromMilliseconds(intervalMilliseconds), patient);
         for (int i = 0; i < nodes; i++) await swarm.StartNodeAsync(i);
         swarm.Publish();
         if (waitReady) await swarm.WaitAsync(() => Enumerable.Range(0, nodes).All(i => swarm[i].NotReady.Count == 0), "nodes are ready");
@@ -137,7 +141,7 @@ internal sealed class TestSwarm : IAsyncDisposable
         if (wipe) foreach (string file in Directory.GetFiles(_folder, $"{i}.db*")) File.Delete(file);
         var options = new SwarmNodeOptions
         {
-            Identity = entry.Identity, Directory = Directory_, DatabasePath = path, SyncInterval = _interval, Time = entry.Clock, Proxy = false,
+            Identity = entry.Identity, Directory = Directory_, DatabasePath = path, SyncInterval = _interval, Time = entry.Clock, Proxy = false, Times = _patient ? Patient : new SwarmTimes(),
             Listen = _https ? new IPEndPoint(IPAddress.Loopback, entry.Port) : null, Seed = true,
         };
         entry.Node = await SwarmNode.StartAsync(options, _https ? null : Wires.Of(entry.Hex), new StoreOptions { Path = path, Durable = _durable });
