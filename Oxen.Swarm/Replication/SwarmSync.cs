@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Oxen.Swarm.Nodes;
 using Oxen.Swarm.Peers;
 using Oxen.Swarm.Storage;
@@ -25,7 +26,8 @@ internal enum SyncResult
 //   3 buckets   of the groups that differ      4 entries   of the buckets that differ, a limited number in one go
 //   5 pull what beats ours, give what beats theirs
 //
-// What changed in the last moments is left alone, for it is on its way anyhow; a node without a vote takes everything.
+// A difference must show twice before it is settled, for most are only on their way; stamps cannot tell which, since a wrong
+// clock may have made them. A node without a vote, or with very many differences, takes everything at once.
 // The same task hands what belongs to other swarms to their members, and removes what is over.
 
 /// <summary>Keeps the node in agreement with its swarm.</summary>
@@ -35,11 +37,11 @@ internal sealed class SwarmSync(NodeCore core)
     private const int MaxKeysAtOnce = 400;
     private const long MaxPullBytes = 3_000_000;
     private const int MaxHintsAtOnce = 500;
-    private const long SettlingTime = 1_500;
     private static readonly TimeSpan MoveEvery = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan BusyPause = TimeSpan.FromMilliseconds(200);
 
     private readonly SemaphoreSlim _nudge = new(0);
+    private readonly ConcurrentDictionary<string, HashSet<(MessageKey Key, long Stamp)>> _seen = new();
 
     private int _next;
     private SwarmView? _cleanView;
@@ -226,11 +228,11 @@ internal sealed class SwarmSync(NodeCore core)
         }
 
         if (buckets.Count == 0) return SyncResult.Complete;
-        SyncResult result = await SettleBucketsAsync(link, buckets).ConfigureAwait(false);
+        SyncResult result = await SettleBucketsAsync(link, buckets, !core.Votes || more).ConfigureAwait(false);
         return result == SyncResult.Complete && more ? SyncResult.Partial : result;
     }
 
-    private async Task<SyncResult> SettleBucketsAsync(PeerLink link, List<int> buckets)
+    private async Task<SyncResult> SettleBucketsAsync(PeerLink link, List<int> buckets, bool atOnce)
     {
         object? reply = await link.SendAsync(new WireMap { ["b"] = buckets.ConvertAll(b => (object)(long)b), ["k"] = "entries" }, 2000).ConfigureAwait(false);
         if (reply is not WireMap map || map.GetValueOrDefault("e") is not byte[] raw || RecordWire.ReadEntries(raw) is not { } entries) return SyncResult.NoAnswer;
@@ -242,9 +244,13 @@ internal sealed class SwarmSync(NodeCore core)
             foreach (RecordEntry entry in core.Store.Bucket(bucket, view.Owns)) ours[entry.Key] = entry;
         }
 
-        long now = core.Clock.Now, settled = core.Votes ? now - SettlingTime : long.MaxValue;
-        List<MessageKey> need = [.. theirs.Values.Where(t => t.Stamp >> 16 < settled && !IsOver(t, now) && (!ours.TryGetValue(t.Key, out RecordEntry o) || t.Beats(o))).Select(t => t.Key)];
-        List<MessageKey> give = [.. ours.Values.Where(o => o.Stamp >> 16 < settled && !IsOver(o, now) && (!theirs.TryGetValue(o.Key, out RecordEntry t) || o.Beats(t))).Select(o => o.Key)];
+        long now = core.Clock.Now;
+        List<RecordEntry> later = [.. theirs.Values.Where(t => !IsOver(t, now) && (!ours.TryGetValue(t.Key, out RecordEntry o) || t.Beats(o)))];
+        List<RecordEntry> better = [.. ours.Values.Where(o => !IsOver(o, now) && (!theirs.TryGetValue(o.Key, out RecordEntry t) || o.Beats(t)))];
+        HashSet<(MessageKey, long)> before = _seen.GetValueOrDefault(link.Peer.Hex) ?? [];
+        _seen[link.Peer.Hex] = [.. later.Concat(better).Select(e => (e.Key, e.Stamp))];
+        List<MessageKey> need = [.. later.Where(e => atOnce || before.Contains((e.Key, e.Stamp))).Select(e => e.Key)];
+        List<MessageKey> give = [.. better.Where(e => atOnce || before.Contains((e.Key, e.Stamp))).Select(e => e.Key)];
         if (!await TakeAsync(link, need).ConfigureAwait(false)) return SyncResult.NoAnswer;
         foreach (MessageKey[] part in give.Chunk(MaxKeysAtOnce))
         {
