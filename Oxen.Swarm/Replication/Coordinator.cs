@@ -43,7 +43,12 @@ internal sealed class Coordinator(NodeCore core, ReplicaService replica)
             }
 
             bool kept = decision == QuorumDecision.Acknowledge && await round.EvenOutAsync(core.Times.Answer).ConfigureAwait(false);
-            if (!kept) core.Counters.CountRefused();
+            if (!kept)
+            {
+                core.Counters.CountRefused();
+                await round.OwnDoneAsync().ConfigureAwait(false); // the reply shows what this node did
+            }
+
             _ = round.HintAsync();
             WireMap swarm = round.ToSwarm();
             int status = kept ? ApiResult.Ok : round.AnyDone ? ApiResult.Unavailable : ApiResult.Failed;
@@ -62,6 +67,7 @@ internal sealed class Coordinator(NodeCore core, ReplicaService replica)
         private readonly ReplicaAnswer?[] _answers;
         private readonly bool[] _garbled;
         private readonly Task[] _asked;
+        private Task _own = Task.CompletedTask;
         private readonly QuorumCall _call;
         private readonly Lock _lock = new();
         private readonly TaskCompletionSource<QuorumDecision> _decided = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -97,7 +103,7 @@ internal sealed class Coordinator(NodeCore core, ReplicaService replica)
             var message = new EncodedBt(_peers.Length == 0 ? [] : BtEncoding.Write(PeerMessages.Op(_request, _stamp, _prior))); // once for all peers
             long weight = message.Bytes.Length;
             for (int i = 0; i < _peers.Length; i++) _asked[i] = AskAsync(i, message, weight);
-            _ = OwnAsync(replica);
+            _own = OwnAsync(replica);
             await using ITimer patience = _core.Clock.Provider.CreateTimer(_ => Tick(), null, _core.Times.Patience, TimeSpan.FromMilliseconds(50));
             Task<QuorumDecision> decided = _decided.Task;
             while (!decided.IsCompleted)
@@ -149,6 +155,9 @@ internal sealed class Coordinator(NodeCore core, ReplicaService replica)
             await Task.WhenAny(all, Task.Delay(limit, _core.Clock.Provider)).ConfigureAwait(false);
             return complete + told.Count(t => t is { IsCompletedSuccessfully: true, Result: true }) >= _quorum;
         }
+
+        /// <summary>This node has answered.</summary>
+        public Task OwnDoneAsync() => _own;
 
         // Those that never answered learn it later: from a hint, or by comparison if there are too many.
         public async Task HintAsync()

@@ -115,7 +115,8 @@ public class SwarmBehaviourTests
     [Fact]
     public async Task When_swarms_change_messages_move_with_their_namespaces_and_leave_nothing_behind()
     {
-        await using TestSwarm swarm = await TestSwarm.StartAsync(6, i => i < 3 ? 0UL : ulong.MaxValue);
+        await using TestSwarm swarm = await TestSwarm.StartAsync(6, i => i < 3 ? 0UL : ulong.MaxValue, waitReady: false);
+        await swarm.WaitAsync(() => Enumerable.Range(0, 3).All(i => swarm[i].NotReady.Count == 0), "the first swarm is ready");
         MiniAccount[] accounts = [.. Enumerable.Range(0, 20).Select(i => new MiniAccount(Enumerable.Repeat((byte)(90 + i), 32).ToArray(), 5))];
         foreach (MiniAccount account in accounts)
         {
