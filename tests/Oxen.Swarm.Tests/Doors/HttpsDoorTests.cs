@@ -28,7 +28,7 @@ public sealed class HttpsDoorTests : IAsyncLifetime
         (HttpResponseMessage stored, string text) = await Rpc(0, "store", MiniRequests.Store(account, [1, 2, 3], TestSwarm.Now));
         Assert.Equal(HttpStatusCode.OK, stored.StatusCode);
         Assert.Equal("application/json", stored.Content.Headers.ContentType!.ToString());
-        Assert.Equal("Oxen Storage Server/2.12.0", stored.Headers.GetValues("Server").Single());
+        Assert.Equal("Oxen Storage Server/2.12.0", string.Join(' ', stored.Headers.GetValues("Server")));
         Assert.All(JsonNode.Parse(text)!["swarm"]!.AsObject(), p => Assert.NotNull(p.Value!["signature"]));
         for (int i = 0; i < 5; i++)
         {
@@ -105,7 +105,7 @@ public sealed class HttpsDoorTests : IAsyncLifetime
         Assert.Equal("OK", (string?)result["status"]);
         JsonArray nodes = result["service_node_states"]!.AsArray();
         Assert.Equal(3, nodes.Count);
-        Assert.All(nodes, n => Assert.Equal(["height", "public_ip", "pubkey_ed25519", "pubkey_x25519", "requested_unlock_height", "storage_port"], n!.AsObject().Select(f => f.Key).Order(StringComparer.Ordinal)));
+        Assert.All(nodes, n => Assert.Equal(["height", "pubkey_ed25519", "pubkey_x25519", "public_ip", "requested_unlock_height", "storage_port"], n!.AsObject().Select(f => f.Key).Order(StringComparer.Ordinal)));
     }
 
     [Fact]
@@ -174,7 +174,18 @@ public sealed class HttpsDoorTests : IAsyncLifetime
         await using var tls = new System.Net.Security.SslStream(socket.GetStream(), false, static (_, _, _, _) => true);
         await tls.AuthenticateAsClientAsync("localhost");
         await tls.WriteAsync(Encoding.ASCII.GetBytes(request));
-        using var reader = new StreamReader(tls, Encoding.ASCII);
-        return await reader.ReadToEndAsync();
+        var text = new StringBuilder();
+        byte[] buffer = new byte[4096];
+        try
+        {
+            int read;
+            while ((read = await tls.ReadAsync(buffer)) > 0) text.Append(Encoding.ASCII.GetString(buffer, 0, read));
+        }
+        catch (IOException)
+        {
+            // closed under the body that the server did not want
+        }
+
+        return text.ToString();
     }
 }

@@ -54,7 +54,8 @@ public class KillTests
         Assert.Equal(root, store.Digests.Root);
     }
 
-    // The child is this very assembly: it does its work before any test could begin, and never returns.
+    // The child is this very assembly: it does its work before any test could begin, and never returns. No code of this assembly
+    // may run on another thread meanwhile: it would wait for the initializer to end.
 #pragma warning disable CA2255 // this assembly is a program, not a library
     [ModuleInitializer]
     internal static void RunAsChild()
@@ -66,16 +67,16 @@ public class KillTests
         using var output = new StreamWriter(Console.OpenStandardOutput()) { AutoFlush = true };
         while (true)
         {
-            Task<(int, WriteOutcome)>[] batch = [.. Enumerable.Range(0, 8).Select(async _ =>
+            var batch = new List<(int Number, Task<WriteOutcome> Outcome)>();
+            for (int i = 0; i < 8; i++)
             {
-                int mine = Interlocked.Increment(ref n);
-                byte[] data = BitConverter.GetBytes(mine);
-                return (mine, await store.ApplyAsync(new StoreOp(Account(1), Interlocked.Increment(ref stamp), 0, KeyOf(data, Account(1)), 0, T, T + Hour, data), T));
-            })];
-            foreach (Task<(int Number, WriteOutcome Outcome)> one in batch)
+                byte[] data = BitConverter.GetBytes(++n);
+                batch.Add((n, store.ApplyAsync(new StoreOp(Account(1), ++stamp, 0, KeyOf(data, Account(1)), 0, T, T + Hour, data), T)));
+            }
+
+            foreach ((int number, Task<WriteOutcome> outcome) in batch)
             {
-                (int number, WriteOutcome outcome) = one.GetAwaiter().GetResult();
-                if (outcome.Status == WriteStatus.Done) output.WriteLine(number.ToString(CultureInfo.InvariantCulture));
+                if (outcome.GetAwaiter().GetResult().Status == WriteStatus.Done) output.WriteLine(number.ToString(CultureInfo.InvariantCulture));
             }
         }
     }
