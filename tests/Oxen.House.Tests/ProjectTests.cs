@@ -9,7 +9,7 @@ public class ProjectTests
     [InlineData("Oxen.Router.Native/Oxen.Router.Native.csproj", "")]
     [InlineData("Oxen.Router/Oxen.Router.csproj", "Oxen.Router.Native")]
     [InlineData("Oxen.Ons/Oxen.Ons.csproj", "Oxen.Router")]
-    [InlineData("Oxen.Swarm/Oxen.Swarm.csproj", "")] // takes nothing of the router yet; Oxen.Router is all that it may
+    [InlineData("Oxen.Swarm/Oxen.Swarm.csproj", "Oxen.Router")]
     [InlineData("Oxen.Router/Daemon/Oxen.Router.Daemon.csproj", "Oxen.Ons Oxen.Router")]
     [InlineData("tests/Oxen.Testing/Oxen.Testing.csproj", "Oxen.Router")]
     public void A_project_refers_only_to_the_layer_below(string project, string expected)

@@ -1,0 +1,137 @@
+using System.Buffers.Binary;
+using System.Collections.Concurrent;
+using Oxen.Swarm.Api;
+using Oxen.Swarm.Nodes;
+using Oxen.Swarm.Peers;
+using Oxen.Swarm.Storage;
+
+namespace Oxen.Swarm.Replication;
+
+// What the parts of a node share: its keys, store and clocks, the view of the network, the links to the peers of the swarm,
+// and whether it votes.
+//
+// A vote means "what a quorum acknowledged before me, I have too, or another voter has". A node whose disk is empty, or that
+// has just come to this swarm, must not vote: with two such nodes a quorum could be formed by those who know nothing, and a
+// deletion would pass unnoticed by the one node that still has the message. It votes again once it has compared itself with
+// as many voters as make a quorum. If so many nodes are without a vote that no such set exists, then nobody can promise
+// anything about the past, and those who can be reached start afresh. docs/protocol/swarm.md#votes
+
+/// <summary>The shared middle of a node.</summary>
+internal sealed class NodeCore : IAsyncDisposable
+{
+    private readonly ConcurrentDictionary<string, PeerLink> _links = new();
+    private readonly ConcurrentDictionary<string, bool> _peerVotes = new();
+    private readonly ConcurrentDictionary<string, bool> _caughtUp = new();
+    private readonly ISwarmDirectory _directory;
+    private readonly SemaphoreSlim _viewGate = new(1);
+    private volatile SwarmView _view;
+    private volatile bool _votes;
+
+    public NodeCore(SwarmIdentity identity, MessageStore store, SwarmClock clock, ISwarmDirectory directory, IPeerTransport transport, SwarmTimes times)
+    {
+        Times = times;
+        Identity = identity;
+        Store = store;
+        Clock = clock;
+        Transport = transport;
+        Stamps = new StampClock(clock, identity.Ed25519.Span[0]);
+        Stamps.Observe(store.LatestStamp());
+        _directory = directory;
+        _view = new SwarmView(new SwarmRoster([], 0), identity.Ed25519.Span);
+        Hex = Convert.ToHexStringLower(identity.Ed25519.Span);
+    }
+
+    public SwarmTimes Times { get; }
+
+    public SwarmIdentity Identity { get; }
+
+    public string Hex { get; }
+
+    public MessageStore Store { get; }
+
+    public SwarmClock Clock { get; }
+
+    public StampClock Stamps { get; }
+
+    public IPeerTransport Transport { get; }
+
+    public SwarmCounters Counters { get; } = new();
+
+    public SwarmView View => _view;
+
+    /// <summary>Whether this node counts for quorums.</summary>
+    public bool Votes => _votes;
+
+    /// <summary>Links to the peers of our swarm, in the order of <see cref="SwarmView.Peers"/>.</summary>
+    public PeerLink? LinkTo(string hex) => _links.GetValueOrDefault(hex);
+
+    /// <summary>Reads the directory again and follows what has changed.</summary>
+    public async Task RefreshAsync()
+    {
+        await _viewGate.WaitAsync().ConfigureAwait(false);
+        try
+        {
+            SwarmView old = _view, next = new(_directory.Current, Identity.Ed25519.Span);
+            bool moved = old.SwarmId != next.SwarmId, ringChanged = !old.Ring.Ids.SequenceEqual(next.Ring.Ids);
+            foreach (SwarmMember peer in next.Peers)
+            {
+                PeerLink link = _links.GetOrAdd(peer.Hex, _ => new PeerLink(peer, Transport, Times.Answer));
+                link.Peer = peer;
+            }
+
+            if (moved)
+            {
+                _votes = false;
+                _caughtUp.Clear();
+                _peerVotes.Clear();
+            }
+
+            _view = next;
+            Clock.Keep([.. next.Peers.Select(p => p.Hex)]);
+            if (moved || ringChanged) await Store.SetScopeAsync(next.Owns).ConfigureAwait(false);
+            if (moved && next.SwarmId != SwarmRing.Unassigned) _votes = Store.GetState("voter") is { Length: 8 } saved && BinaryPrimitives.ReadUInt64BigEndian(saved) == next.SwarmId;
+            await ConsiderVoteAsync().ConfigureAwait(false);
+            foreach ((string hex, PeerLink link) in _links)
+            {
+                if (Array.Exists(next.Peers, p => p.Hex == hex) || !_links.TryRemove(hex, out _)) continue;
+                await link.DisposeAsync().ConfigureAwait(false);
+            }
+        }
+        finally
+        {
+            _viewGate.Release();
+        }
+    }
+
+    /// <summary>A peer showed whether it votes.</summary>
+    public void NotePeer(string hex, bool votes) => _peerVotes[hex] = votes;
+
+    /// <summary>Everything that this peer had is here now; what counts is whether it voted then.</summary>
+    public async Task NoteCaughtUpAsync(string hex, bool peerVoted)
+    {
+        if (_votes) return;
+        _caughtUp[hex] = peerVoted;
+        await ConsiderVoteAsync().ConfigureAwait(false);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (PeerLink link in _links.Values) await link.DisposeAsync().ConfigureAwait(false);
+        _viewGate.Dispose();
+    }
+
+    private async Task ConsiderVoteAsync()
+    {
+        SwarmView view = _view;
+        if (_votes || view.SwarmId == SwarmRing.Unassigned) return;
+        string[] known = [.. view.Peers.Select(p => p.Hex).Where(_peerVotes.ContainsKey)];
+        int comparedVoters = known.Count(h => _caughtUp.GetValueOrDefault(h));
+        int voteless = 1 + known.Count(h => !_peerVotes[h]);
+        bool enough = comparedVoters >= Math.Min(view.Quorum, view.Peers.Length) && view.Peers.Length > 0;
+        bool afresh = voteless >= view.Quorum && known.All(_caughtUp.ContainsKey);
+        if (!enough && !afresh) return;
+        byte[] swarm = new byte[8];
+        BinaryPrimitives.WriteUInt64BigEndian(swarm, view.SwarmId);
+        _votes = await Store.SetStateAsync("voter", swarm).ConfigureAwait(false);
+    }
+}

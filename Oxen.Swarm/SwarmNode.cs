@@ -1,0 +1,200 @@
+using Oxen.Swarm.Api;
+using Oxen.Swarm.Apps;
+using Oxen.Swarm.Doors;
+using Oxen.Swarm.Duties;
+using Oxen.Swarm.Nodes;
+using Oxen.Swarm.Onion;
+using Oxen.Swarm.Peers;
+using Oxen.Swarm.Replication;
+using Oxen.Swarm.Storage;
+
+namespace Oxen.Swarm;
+
+// A storage node: everything of this library joined.
+//
+//   doors -> OnionService -> SwarmApi -> ReplicaService -> MessageStore        what happens here
+//                               `-> Coordinator -> PeerLink -> peers           what happens in the swarm
+//   SwarmSync, Reachability: what the node does without being asked
+
+/// <summary>A running storage node.</summary>
+public sealed class SwarmNode : IAsyncDisposable
+{
+    private readonly SwarmNodeOptions _options;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly List<Task> _tasks = [];
+    private readonly PeerSeal _seal;
+    private readonly IPeerTransport _transport;
+    private readonly HttpOnionProxy? _proxy;
+    private readonly HttpClient _tester;
+    private readonly FileServer? _files;
+    private HttpsDoor? _door;
+    private bool _disposed;
+
+    private SwarmNode(SwarmNodeOptions options, MessageStore store, IPeerTransport? transport)
+    {
+        _options = options;
+        Store = store;
+        var clock = new SwarmClock(options.Time);
+        _seal = new PeerSeal(options.Identity);
+        _transport = transport ?? new HttpsPeerTransport(options.Identity, _seal, clock);
+        Core = new NodeCore(options.Identity, store, clock, options.Directory, _transport, options.Times);
+        Settings = new SwarmSettings();
+        Monitor = new MonitorService(clock, () => Core.View, (account, token) => store.IsRevoked(account, token));
+        Replica = new ReplicaService(options.Identity, store, clock, () => Core.Votes, Monitor.Notify);
+        Coordinator = new Coordinator(Core, Replica);
+        var parser = new RequestParser(options.TestNetwork);
+        Api = new SwarmApi(Core, Replica, Coordinator, parser, Settings, options.Ledger);
+        _proxy = options.Proxy ? new HttpOnionProxy(options.ProxyHosts, trustAnyCertificate: true) : null;
+        // Many people come by one node's link, so onion traffic is limited by the clients' keys, which cost nothing, and as a whole.
+        var onions = new TokenBuckets<int>(OnionBurst, OnionPerSecond, 1, options.Time);
+        Onion = new OnionService(Core, Api, _proxy, _ => onions.Take(0));
+        Peers = new PeerService(Core, Replica, parser, hop => Onion.HandleHopAsync(hop));
+        Sync = new SwarmSync(Core);
+        if (options.FilesFolder is { } folder)
+        {
+            _files = new FileServer(
+                new FileServerOptions { Folder = folder, MaxBytes = options.MaxFileBytes, MaxProBytes = options.MaxProFileBytes },
+                options.ProBackendKey.Length == 32 ? new ProProof(options.ProBackendKey) : null, options.Time);
+            Applications = new ServerOnion(options.Identity, async request => await _files.HandleAsync(request).ConfigureAwait(false) ?? ServerReply.Code(404));
+        }
+
+        _tester = new HttpClient(HttpsPeerTransport.CreateHandler());
+    }
+
+    private const double OnionBurst = 4000, OnionPerSecond = 2000;
+
+    /// <summary>The port of the HTTPS door; 0 without one.</summary>
+    public int HttpsPort => _door?.Port ?? 0;
+
+    /// <summary>Why clients are refused at the moment; empty if they are served.</summary>
+    public IReadOnlyList<string> NotReady => Api.NotReady();
+
+    internal NodeCore Core { get; }
+
+    internal MessageStore Store { get; }
+
+    internal SwarmSettings Settings { get; }
+
+    internal MonitorService Monitor { get; }
+
+    internal ReplicaService Replica { get; }
+
+    internal Coordinator Coordinator { get; }
+
+    internal SwarmApi Api { get; }
+
+    internal OnionService Onion { get; }
+
+    internal PeerService Peers { get; }
+
+    internal SwarmSync Sync { get; }
+
+    internal ServerOnion? Applications { get; }
+
+    /// <summary>Opens the store and the door and begins to work.</summary>
+    /// <exception cref="StoreException">The database cannot be used; the text says why.</exception>
+    /// <exception cref="IOException">The address is taken or not ours.</exception>
+    public static Task<SwarmNode> StartAsync(SwarmNodeOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        return StartAsync(options, null, null);
+    }
+
+    internal static async Task<SwarmNode> StartAsync(SwarmNodeOptions options, IPeerTransport? transport, StoreOptions? storeOptions)
+    {
+        MessageStore store = MessageStore.Open(storeOptions ?? new StoreOptions { Path = options.DatabasePath, MaxBytes = options.MaxBytes, MaxAccountBytes = options.MaxAccountBytes });
+        var node = new SwarmNode(options, store, transport);
+        try
+        {
+            await node.BeginAsync().ConfigureAwait(false);
+            return node;
+        }
+        catch
+        {
+            await node.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    /// <summary>Writes a consistent copy of the database while the node runs.</summary>
+    /// <exception cref="StoreException">The copy could not be written.</exception>
+    public void Backup(string path) => Store.Backup(path);
+
+    /// <summary>Stops the node; what was acknowledged is on disk.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (_disposed) return;
+        _disposed = true;
+        _options.Directory.Changed -= Refresh;
+        await _stop.CancelAsync().ConfigureAwait(false);
+        if (_door is not null) await _door.DisposeAsync().ConfigureAwait(false);
+        Task[] tasks;
+        lock (_tasks) tasks = [.. _tasks];
+        await Task.WhenAll(tasks).ConfigureAwait(false);
+        await Core.DisposeAsync().ConfigureAwait(false);
+        (_transport as IDisposable)?.Dispose();
+        _proxy?.Dispose();
+        _tester.Dispose();
+        _seal.Dispose();
+        Store.Dispose();
+        _stop.Dispose();
+    }
+
+    private async Task BeginAsync()
+    {
+        await Core.RefreshAsync().ConfigureAwait(false);
+        _options.Directory.Changed += Refresh;
+        if (_options.Listen is { } listen)
+        {
+            var targets = new DoorTargets(Core, Api, Onion, Peers, _seal, Settings) { Applications = Applications, IsStopping = () => _disposed };
+            _door = await HttpsDoor.OpenAsync(targets, new DoorOptions { Listen = listen, Seed = _options.Seed, CorsOrigins = _options.CorsOrigins }).ConfigureAwait(false);
+        }
+
+        if (_files is not null) Run(CleanFilesAsync(_files));
+        Run(Sync.RunAsync(_options.SyncInterval, _stop.Token));
+        if (_options.Reports is { } reports) Run(new Reachability(Core, new HttpsReachTester(Core, _tester), reports, new Random()).RunAsync(_stop.Token));
+    }
+
+    private async Task CleanFilesAsync(FileServer files)
+    {
+        try
+        {
+            while (!_stop.IsCancellationRequested)
+            {
+                await Task.Delay(TimeSpan.FromSeconds(15), _options.Time, _stop.Token).ConfigureAwait(false);
+                files.Clean();
+            }
+        }
+        catch (Exception e) when (e is OperationCanceledException or IOException)
+        {
+        }
+    }
+
+    private void Refresh()
+    {
+        if (!_disposed) Run(RefreshAsync());
+    }
+
+    private async Task RefreshAsync()
+    {
+        try
+        {
+            await Core.RefreshAsync().ConfigureAwait(false);
+            Monitor.Review();
+            Sync.Nudge();
+        }
+        catch (Exception e) when (e is StoreException or ObjectDisposedException)
+        {
+            // the store's condition tells; the next change or comparison tries again
+        }
+    }
+
+    private void Run(Task task)
+    {
+        lock (_tasks)
+        {
+            _tasks.RemoveAll(t => t.IsCompleted);
+            _tasks.Add(task);
+        }
+    }
+}
