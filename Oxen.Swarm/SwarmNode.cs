@@ -135,6 +135,7 @@ public sealed class SwarmNode : IAsyncDisposable
         (_transport as IDisposable)?.Dispose();
         _proxy?.Dispose();
         _tester.Dispose();
+        Sync.Dispose();
         _seal.Dispose();
         Store.Dispose();
         _stop.Dispose();

@@ -118,7 +118,9 @@ internal sealed class HttpOnionProxy : IOnionProxy, IDisposable
             AllowAutoRedirect = false, UseProxy = false, UseCookies = false, ConnectTimeout = TimeSpan.FromSeconds(10),
             ConnectCallback = ConnectAsync,
         };
+#pragma warning disable CA5359 // asked for by the caller; what such a server answers is encrypted for the client
         if (trustAnyCertificate) handler.SslOptions.RemoteCertificateValidationCallback = static (_, _, _, _) => true;
+#pragma warning restore CA5359
         _http = new HttpClient(handler) { Timeout = Limit, MaxResponseContentBufferSize = OnionService.MaxBytes };
     }
 

@@ -31,7 +31,7 @@ internal enum SyncResult
 // The same task hands what belongs to other swarms to their members, and removes what is over.
 
 /// <summary>Keeps the node in agreement with its swarm.</summary>
-internal sealed class SwarmSync(NodeCore core)
+internal sealed class SwarmSync(NodeCore core) : IDisposable
 {
     private const int MaxBuckets = 128;
     private const int MaxKeysAtOnce = 400;
@@ -45,6 +45,9 @@ internal sealed class SwarmSync(NodeCore core)
 
     private int _next;
     private SwarmView? _cleanView;
+
+    /// <summary>After <see cref="RunAsync"/> has ended.</summary>
+    public void Dispose() => _nudge.Dispose();
 
     /// <summary>Runs until cancelled: a comparison with one peer each `interval`, without pause while there is no vote.</summary>
     public async Task RunAsync(TimeSpan interval, CancellationToken cancel)
