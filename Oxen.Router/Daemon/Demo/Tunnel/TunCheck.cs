@@ -164,24 +164,11 @@ internal sealed class TunCheck(DemoOptions options, Lab lab, TunNetwork network,
     {
         byte[] body = new byte[TransferBytes];
         RandomNumberGenerator.Fill(body);
-        using var limit = Limit(StepTime, cancel);
         using HttpClient http = LabHttp.In(_client);
-        var watch = Stopwatch.StartNew();
-        try
-        {
-            using var content = new ByteArrayContent(body);
-            using HttpResponseMessage answer = await http.PutAsync(new Uri(targets.Url + "digest"), content, limit.Token).ConfigureAwait(false);
-            string told = await answer.Content.ReadAsStringAsync(limit.Token).ConfigureAwait(false);
-            double rate = TransferBytes * 8e-6 / watch.Elapsed.TotalSeconds;
-            bool ok = told == Convert.ToHexStringLower(SHA256.HashData(body));
-            Add("64 MiB up", ok, ok ? Mbit(rate) : "the digest differs");
-            return (ok, rate);
-        }
-        catch (Exception e) when (DemoDownload.IsNetwork(e, cancel))
-        {
-            Add("64 MiB up", false, e.Message);
-            return (false, 0);
-        }
+        DemoUpload upload = await DemoUpload.RunAsync(http, new Uri(targets.Url), body, StepTime, cancel).ConfigureAwait(false);
+        double rate = TransferBytes * 8e-6 / upload.Seconds;
+        Add("64 MiB up", upload.Error is null, upload.Error ?? Mbit(rate));
+        return (upload.Error is null, upload.Error is null ? rate : 0);
     }
 
     private async Task<bool> EchoUdpAsync(CancellationToken cancel)
