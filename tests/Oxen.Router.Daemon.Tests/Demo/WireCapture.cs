@@ -12,13 +12,14 @@ namespace Oxen.Router.Daemon.Tests.Demo;
 internal sealed class WireCapture : IAsyncDisposable
 {
     private const int SolPacket = 263, PacketStatistics = 6; // packet(7)
+    private const int BufferBytes = 512 << 20;
     private const int SolSocket = 1, SoReceiveBufferForce = 33; // socket(7)
 
     private readonly Socket _socket;
     private readonly bool _loopback;
     private readonly Task _reading;
     private readonly List<Packet> _packets = [];
-    private volatile bool _stop;
+    private volatile bool _stop, _abandoned;
 
     private WireCapture(Socket socket, bool loopback)
     {
@@ -35,7 +36,7 @@ internal sealed class WireCapture : IAsyncDisposable
         {
             // SOCK_DGRAM: packets begin at the IP header. 0x0008: ETH_P_IP in network order, 0x0300: ETH_P_ALL.
             Socket socket = space is null ? Open(0x0008) : LinuxNamespace.Run(space, () => Open(0x0300));
-            socket.SetRawSocketOption(SolSocket, SoReceiveBufferForce, BitConverter.GetBytes(512 << 20));
+            socket.SetRawSocketOption(SolSocket, SoReceiveBufferForce, BitConverter.GetBytes(BufferBytes));
             socket.ReceiveTimeout = 100;
             return new WireCapture(socket, space is null);
         }
@@ -54,10 +55,9 @@ internal sealed class WireCapture : IAsyncDisposable
         public bool Udp => Protocol == 17;
     }
 
-    /// <summary>Ends the capture. `lost`: packets that the kernel could not give us.</summary>
+    /// <summary>Ends the capture once all that waits in the socket's buffer was read. `lost`: packets that the kernel could not give us.</summary>
     public async Task<(List<Packet> Packets, uint Lost)> StopAsync()
     {
-        await Task.Delay(200); // what is in the socket's buffer is read within this time or counted as lost
         _stop = true;
         await _reading;
         byte[] statistics = new byte[8];
@@ -68,6 +68,7 @@ internal sealed class WireCapture : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         _stop = true;
+        _abandoned = true;
         await _reading;
         _socket.Dispose();
     }
@@ -75,8 +76,10 @@ internal sealed class WireCapture : IAsyncDisposable
     private void Read()
     {
         byte[] buffer = new byte[1 << 17];
-        while (!_stop)
+        long readable = BufferBytes; // once stopped: what the buffer may still hold; the traffic goes on behind it
+        while (!_abandoned && readable > 0)
         {
+            if (_stop) _socket.Blocking = false;
             int length;
             try
             {
@@ -84,8 +87,11 @@ internal sealed class WireCapture : IAsyncDisposable
             }
             catch (SocketException e) when (e.SocketErrorCode is SocketError.TimedOut or SocketError.WouldBlock)
             {
+                if (_stop) return;
                 continue;
             }
+
+            if (_stop) readable -= length;
 
             Keep(buffer.AsSpan(0, length));
         }

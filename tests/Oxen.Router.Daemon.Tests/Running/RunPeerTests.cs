@@ -100,7 +100,7 @@ public sealed class RunPeerTests : IAsyncDisposable
 
         UserException e = await off.Failed.WaitAsync(Patience, TestContext.Current.CancellationToken);
         Assert.Equal(("OXN5002", 5), (e.Code, e.ExitCode));
-        Assert.Contains("off by -7.0 s", e.Message, StringComparison.Ordinal);
+        Assert.Matches("off by -(6[.][5-9]|7[.][0-5]) s", e.Message); // what a link's delay adds on a busy machine
         Assert.Contains("chrony", e.Remedy, StringComparison.Ordinal);
         Assert.True(offLog.Says(1003));
         Assert.False(first.Failed.IsCompleted || second.Failed.IsCompleted, "one that is off stops nobody else");
