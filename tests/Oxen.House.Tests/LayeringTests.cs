@@ -22,7 +22,7 @@ public partial class LayeringTests
         ["Udp"] = ["Core", "Core.Packets", "Core.Relay", "Native.", "Tun"],
         ["Tun"] = ["Core", "Core.Packets", "Native."],
         ["Handlers"] = ["Core", "Core.Hidden", "Core.Wire"],
-        ["Client"] = ["Core", "Core.Wire", "Core.Packets"],
+        ["Client"] = ["Core", "Core.Hidden", "Core.Wire", "Core.Packets", "Handlers"],
         ["Dns"] = ["Core", "Core.Wire", "Client", "Handlers"],
         ["Exit"] = ["Core", "Core.Wire", "Core.Packets", "Core.Tunnel", "Client", "Handlers"],
         ["Hosting"] = ["Core.", "Native.", "Udp", "Tun", "Handlers", "Client", "Exit", "Dns"],

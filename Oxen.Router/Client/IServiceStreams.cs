@@ -1,0 +1,38 @@
+using Oxen.Router.Core.Hidden;
+using Oxen.Router.Core.Wire;
+
+namespace Oxen.Router.Client;
+
+/// <summary>What doors ask of the session layer about hidden services: a fresh byte stream to a port of one.</summary>
+internal interface IServiceStreams
+{
+    /// <summary>
+    /// Opens a stream to the service, asks it for `port`, and waits for its answer. What comes back carries only raw bytes, both ways.
+    /// </summary>
+    /// <param name="host">What the user wrote, such as `www.&lt;52 digits&gt;.loki`: the service may tell its sites apart by it.</param>
+    /// <param name="isolation">Streams with different keys share no path, no rendezvous and no session.</param>
+    /// <exception cref="OnionRefusedException">The service answered, and it was not "connected".</exception>
+    /// <exception cref="OnionUnavailableException">The service is not reached; the message says why, in words for the user.</exception>
+    ValueTask<OnionStream> OpenAsync(ServiceAddress service, string host, ushort port, IsolationKey isolation, CancellationToken cancel);
+}
+
+/// <summary>Whoever was reached said no. The message is for the user.</summary>
+internal sealed class OnionRefusedException(ProxyStatus status, string message) : Exception(message)
+{
+    /// <summary>As it came (docs/protocol/proxy.md#reply); never <see cref="ProxyStatus.Connected"/>.</summary>
+    public ProxyStatus Status { get; } = status;
+
+    /// <summary>The refusal of a hidden service, in words.</summary>
+    public static OnionRefusedException OfService(ProxyStatus status) => new(status, status switch
+    {
+        ProxyStatus.PolicyRefused => "the service does not serve this port",
+        ProxyStatus.NameNotResolved => "the service does not know this name",
+        ProxyStatus.ConnectionRefused => "nothing answers behind this port of the service",
+        ProxyStatus.NetworkUnreachable or ProxyStatus.HostUnreachable => "the service does not reach what is behind this port",
+        ProxyStatus.TimedOut => "what is behind this port of the service did not answer in time",
+        ProxyStatus.Limit => "the service has too many connections open",
+        ProxyStatus.Malformed => "the service did not understand the request",
+        ProxyStatus.NotOffered => "the service does not offer such streams",
+        _ => "the service failed",
+    });
+}
