@@ -7,6 +7,8 @@ using Oxen.Router.Daemon.Configuration;
 using Oxen.Router.Daemon.Demo.Tunnel;
 using Oxen.Router.Daemon.Keys;
 using Oxen.Router.Daemon.Terminal;
+using Oxen.Router.Hosting;
+using Oxen.Router.Hosting.Files;
 
 namespace Oxen.Router.Daemon.Commands;
 
@@ -33,10 +35,10 @@ internal sealed class CommandTree(Screen screen, CommandBodies bodies)
             if (parsed.Errors.Count > 0) return Misused(root, parsed);
             return await parsed.InvokeAsync(new InvocationConfiguration { Output = screen.Output, Error = screen.ErrorOutput, EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null }, cancel).ConfigureAwait(false);
         }
-        catch (UserException e)
+        catch (OxenException e)
         {
             screen.Error(e);
-            return e.ExitCode;
+            return ExitCode.Of(e);
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)
         {

@@ -4,7 +4,7 @@ using System.Text.Json;
 using Oxen.Router.Core;
 using Oxen.Router.Core.Directory;
 using Oxen.Router.Daemon.Configuration;
-using Oxen.Router.Daemon.Contacts;
+using Oxen.Router.Hosting.Files;
 using Oxen.Router.Daemon.Keys;
 using Oxen.Router.Daemon.Terminal;
 

@@ -8,6 +8,7 @@ using Oxen.Ons.Sequencing;
 using Oxen.Router.Daemon.Configuration;
 using Oxen.Router.Daemon.Keys;
 using Oxen.Router.Daemon.Terminal;
+using Oxen.Router.Hosting;
 
 namespace Oxen.Router.Daemon.Commands;
 
@@ -26,7 +27,7 @@ internal sealed class LedgerCommands(Screen screen)
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw UserException.FileTrouble(path, e.Message, e);
+            throw OxenException.FileTrouble(path, e.Message, e);
         }
     }
 
@@ -65,7 +66,7 @@ internal sealed class LedgerCommands(Screen screen)
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
-                throw UserException.FileTrouble(path, e.Message, e);
+                throw OxenException.FileTrouble(path, e.Message, e);
             }
 
             if (parsed.GetValue(json))

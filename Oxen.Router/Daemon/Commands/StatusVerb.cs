@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using Oxen.Router.Daemon.Configuration;
-using Oxen.Router.Daemon.Contacts;
+using Oxen.Router.Hosting.Files;
 using Oxen.Router.Daemon.Status;
 using Oxen.Router.Daemon.Terminal;
 using Oxen.Router.Hosting;

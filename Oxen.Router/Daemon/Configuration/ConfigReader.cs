@@ -4,6 +4,7 @@ using Oxen.Router.Core.Directory;
 using Oxen.Router.Core.Onion;
 using Oxen.Router.Daemon.Terminal;
 using Oxen.Router.Exit;
+using Oxen.Router.Hosting.Files;
 using Tomlyn.Parsing;
 using Tomlyn.Syntax;
 
@@ -298,7 +299,7 @@ internal sealed partial class ConfigReader
     {
         const string Form = "a network's name of 1 to 32 visible ASCII characters";
         if (!section.Values.TryGetValue("network", out KeyValueSyntax? item) || !TryString(item, "network", Form, out string text)) return "oxen";
-        if (Contacts.ContactWords.TryNetworkId(text, out _)) return text;
+        if (ContactWords.TryNetworkId(text, out _)) return text;
         Report(item.Value!.Span, ConfigDiagnostic.WrongValue, $"`network` expects {Form}, found \"{Shorten(text)}\"", "Whoever signs the contact list tells the name.");
         return "oxen";
     }

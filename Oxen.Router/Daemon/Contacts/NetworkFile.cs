@@ -1,5 +1,6 @@
 using Oxen.Router.Core.Paths;
 using Oxen.Router.Daemon.Terminal;
+using Oxen.Router.Hosting;
 
 namespace Oxen.Router.Daemon.Contacts;
 
@@ -25,7 +26,7 @@ internal static class NetworkFile
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw UserException.FileTrouble(path, e.Message, e);
+            throw OxenException.FileTrouble(path, e.Message, e);
         }
     }
 }

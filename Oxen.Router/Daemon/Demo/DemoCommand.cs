@@ -126,7 +126,7 @@ internal static class DemoCommand
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw UserException.FileTrouble(file, e.Message, e);
+            throw OxenException.FileTrouble(file, e.Message, e);
         }
 
         cancel.ThrowIfCancellationRequested();

@@ -3,7 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using Oxen.Router.Core.Directory;
-using Oxen.Router.Daemon.Contacts;
+using Oxen.Router.Hosting.Files;
 using Oxen.Router.Daemon.Keys;
 using Oxen.Router.Exit;
 

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using Oxen.Ons.Ledger;
+using Oxen.Router.Hosting.Files;
 
 namespace Oxen.Router.Daemon.Keys;
 

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using Oxen.Router.Core.Directory;
+using Oxen.Router.Hosting.Files;
 
 namespace Oxen.Router.Daemon.Keys;
 

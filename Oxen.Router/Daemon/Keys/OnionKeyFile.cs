@@ -3,6 +3,8 @@ using System.Security.Cryptography;
 using System.Text;
 using Oxen.Router.Core.Directory;
 using Oxen.Router.Daemon.Terminal;
+using Oxen.Router.Hosting;
+using Oxen.Router.Hosting.Files;
 
 namespace Oxen.Router.Daemon.Keys;
 
@@ -54,7 +56,7 @@ internal static class OnionKeyFile
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw UserException.FileTrouble(path, e.Message, e);
+            throw OxenException.FileTrouble(path, e.Message, e);
         }
     }
 

@@ -1,7 +1,7 @@
 using Oxen.Router.Core;
 using Oxen.Router.Core.Directory;
 using Oxen.Router.Daemon.Configuration;
-using Oxen.Router.Daemon.Contacts;
+using Oxen.Router.Hosting.Files;
 using Oxen.Router.Daemon.Keys;
 using Oxen.Router.Daemon.Terminal;
 

@@ -3,6 +3,7 @@ using System.Net;
 using Microsoft.Extensions.Logging;
 using Oxen.Router.Core;
 using Oxen.Router.Core.Directory;
+using Oxen.Router.Core.Gossip;
 using Oxen.Router.Core.Links;
 using Oxen.Router.Core.Packets;
 using Oxen.Router.Core.Paths;
@@ -11,6 +12,7 @@ using Oxen.Router.Daemon.Commands;
 using Oxen.Router.Daemon.Configuration;
 using Oxen.Router.Daemon.Contacts;
 using Oxen.Router.Daemon.Doors;
+using Oxen.Router.Daemon.Keys;
 using Oxen.Router.Daemon.Status;
 using Oxen.Router.Daemon.Terminal;
 using Oxen.Router.Exit;
@@ -150,7 +152,18 @@ internal sealed class RouterProcess : IAsyncDisposable
 
     private async Task BeginAsync(CancellationToken cancel)
     {
-        _keeper = DirectoryKeeper.Load(_config, _log, _time);
+        _keeper = DirectoryKeeper.Load(
+            new DirectoryKeeperOptions
+            {
+                ContactsFile = _config.ContactsFile,
+                ContactsKey = _config.ContactsKey,
+                Network = _config.Network,
+                Gossip = _config.Directory.Gossip,
+                StateDirectory = _config.Directory.StateDirectory,
+                Fetch = new FetchOptions { Sources = _config.Directory.Sources, Agree = _config.Directory.Agree },
+            },
+            _log,
+            _time);
         NodeDirectory directory = _keeper.ListDirectory();
 
         if (_config.Roles.HasFlag(RouterRoles.Relay)) OpenRelay(directory);
@@ -203,7 +216,7 @@ internal sealed class RouterProcess : IAsyncDisposable
             OnionKeys = _keys.OnionKeys,
             ExitPolicy = policy,
             Tunnel = _exitTunnel?.Router,
-            Directory = _keeper!.ForRelay(),
+            Directory = _keeper!.ForRelay(OwnRouter()),
             ExitLimits = new ExitLimits { ConnectTime = _config.Exit.ConnectTime, AssociationIdle = _config.Exit.UdpIdle },
             Plugins = [new PingPlugin(), new IntrosetPlugin()],
             Shards = shards,
@@ -218,6 +231,45 @@ internal sealed class RouterProcess : IAsyncDisposable
         });
         RouterLog.Listening(_log, _relay.LocalAddress.ToString(), shards);
         if (exit) RouterLog.ExitOpen(_log, _config.Exit.Rules.Count, _config.Exit.Except.Count);
+    }
+
+    /// <summary>What the relay says of itself, and how its next onion key is written down.</summary>
+    private OwnRouter OwnRouter() => new()
+    {
+        Capabilities = RouterCapabilities.Relay | (_config.Roles.HasFlag(RouterRoles.Exit) ? RouterCapabilities.Exit : RouterCapabilities.None),
+        Addresses = [UdpAddress.From(_config.ReachedAt)],
+        Region = _config.Relay.Region,
+        Operator = _config.Relay.Operator,
+        StoreOnionKey = seed =>
+        {
+            try
+            {
+                OnionKeyFile.Rotate(_config.OnionKeyFile, seed);
+                RouterLog.OnionKeyRotated(_log);
+                return true;
+            }
+            catch (OxenException e)
+            {
+                RouterLog.StateTrouble(_log, $"the next onion key cannot be written, the old one stays in use: {e.Message}");
+                return false;
+            }
+        },
+    };
+
+    /// <summary>The user's rules about paths.</summary>
+    /// <exception cref="UserException">The table of networks cannot be read.</exception>
+    private PathRules Rules()
+    {
+        ClientRules rules = _config.Client.Rules;
+        return new PathRules
+        {
+            ExcludedRouters = rules.Routers.ToHashSet(),
+            ExcludedNetworks = rules.Networks,
+            ExcludedCountries = rules.Countries.ToHashSet(StringComparer.Ordinal),
+            Regions = rules.Regions.ToHashSet(StringComparer.Ordinal),
+            PrefersQuick = rules.PrefersQuick,
+            Networks = _config.Directory.NetworksFile.Length > 0 ? NetworkFile.Read(_config.Directory.NetworksFile) : null,
+        };
     }
 
     private void OpenClient()
@@ -245,9 +297,9 @@ internal sealed class RouterProcess : IAsyncDisposable
                 Spares = _config.Client.Spares,
                 Exit = _config.Client.Exit ?? default,
                 Class = _config.Client.PacketSize,
-                Rules = _keeper!.Rules(),
+                Rules = Rules(),
                 Guards = new GuardOptions { Primary = _config.Client.Guards },
-                GuardStore = _keeper.GuardStore,
+                GuardStore = _keeper!.GuardStore,
             },
             Directory = _keeper.ForClient(),
             Shard = new ShardOptions { ReplayFilterBytes = 4 << 20 },

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Oxen.Router.Hosting;
 using Spectre.Console;
 
 namespace Oxen.Router.Daemon.Terminal;
@@ -80,7 +81,7 @@ internal sealed class Screen(TextWriter output, TextWriter error, bool interacti
         if (remedy.Length > 0) ErrorOutput.WriteLine($"  {remedy}");
     }
 
-    public void Error(UserException e)
+    public void Error(OxenException e)
     {
         Error(e.Code, e.Message, e.Remedy);
         if (ShowsTraces) ErrorOutput.WriteLine(e);

@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using Oxen.Router.Hosting;
 
 namespace Oxen.Router.Daemon.Terminal;
 
@@ -22,16 +23,21 @@ internal static class ExitCode
 
     /// <summary>A fault of ours.</summary>
     public const int Internal = 70;
+
+    /// <summary>The library's errors have a code alone: its first digit tells.</summary>
+    public static int Of(OxenException e) => e is UserException user ? user.ExitCode : e.Code switch
+    {
+        ['O', 'X', 'N', '1' or '2', ..] => Usage,
+        ['O', 'X', 'N', '4', ..] => Keys,
+        ['O', 'X', 'N', '5', ..] => Network,
+        _ => Environment,
+    };
 }
 
-/// <summary>An error that the user can do something about: a stable code, what happened, and the remedy.</summary>
-internal sealed class UserException(int exitCode, string code, string message, string remedy, Exception? inner = null) : Exception(message, inner)
+/// <summary>An error of the program that the user can do something about, with what the process returns for it.</summary>
+internal sealed class UserException(int exitCode, string code, string message, string remedy, Exception? inner = null) : OxenException(code, message, remedy, inner)
 {
     public int ExitCode { get; } = exitCode;
-
-    public string Code { get; } = code;
-
-    public string Remedy { get; } = remedy;
 
     public static UserException PortBusy(string what, string address, Exception? inner = null) =>
         new(Terminal.ExitCode.Environment, "OXN3001", $"{what}: the address {address} is in use", "Stop the program that listens there (`ss -lnptu` shows it), or choose another port.", inner);
@@ -41,9 +47,6 @@ internal sealed class UserException(int exitCode, string code, string message, s
 
     public static UserException NoSuchAddress(string what, string address, Exception? inner = null) =>
         new(Terminal.ExitCode.Environment, "OXN3003", $"{what}: this machine has no address for {address}", "`ip address` lists what it has; 0.0.0.0 or [::] means all of them.", inner);
-
-    public static UserException FileTrouble(string path, string trouble, Exception? inner = null) =>
-        new(Terminal.ExitCode.Environment, "OXN3004", $"{path}: {trouble}", "Check the path and its permissions.", inner);
 
     /// <summary>What opening a socket ran into, as an error that says what to do.</summary>
     public static UserException CannotBind(string what, string address, Exception e)

@@ -1,5 +1,6 @@
 using Oxen.Router.Daemon.Keys;
 using Oxen.Router.Daemon.Terminal;
+using Oxen.Router.Hosting;
 
 namespace Oxen.Router.Daemon.Tests.Keys;
 
@@ -16,7 +17,7 @@ public sealed class IdentityFileTests : IDisposable
         return path;
     }
 
-    private static UserException Refused(string path) => Assert.Throws<UserException>(() => IdentityFile.Load(path, out _).Dispose());
+    private static OxenException Refused(string path) => Assert.Throws<OxenException>(() => IdentityFile.Load(path, out _).Dispose());
 
     [Theory]
     [InlineData(UnixFileMode.GroupRead)]
@@ -26,8 +27,8 @@ public sealed class IdentityFileTests : IDisposable
     {
         string path = Write(t => t);
         File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | more);
-        UserException e = Refused(path);
-        Assert.Equal(("OXN4002", 4), (e.Code, e.ExitCode));
+        OxenException e = Refused(path);
+        Assert.Equal(("OXN4002", 4), (e.Code, ExitCode.Of(e)));
         Assert.Contains($"chmod 600 {path}", e.Remedy, StringComparison.Ordinal);
     }
 
@@ -46,7 +47,7 @@ public sealed class IdentityFileTests : IDisposable
             (t => { int at = t.IndexOf("seed: ", StringComparison.Ordinal) + 6; return t[..at] + (t[at] == '0' ? '1' : '0') + t[(at + 1)..]; }, "does not belong"),
         })
         {
-            UserException e = Refused(Write(change));
+            OxenException e = Refused(Write(change));
             Assert.Equal("OXN4003", e.Code);
             Assert.Contains(words, e.Message, StringComparison.Ordinal);
             Assert.Contains("keygen", e.Remedy, StringComparison.Ordinal);

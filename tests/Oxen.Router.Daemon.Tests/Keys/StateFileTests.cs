@@ -1,5 +1,6 @@
 using Oxen.Router.Core.Directory;
 using Oxen.Router.Core.Paths;
+using Oxen.Router.Hosting.Files;
 using Oxen.Router.Daemon.Contacts;
 using Oxen.Router.Daemon.Keys;
 using Oxen.Router.Daemon.Terminal;

@@ -3,7 +3,7 @@ using System.Net.Sockets;
 using Oxen.Router.Core.Directory;
 using Oxen.Router.Daemon.Commands;
 using Oxen.Router.Daemon.Configuration;
-using Oxen.Router.Daemon.Contacts;
+using Oxen.Router.Hosting.Files;
 using Oxen.Router.Daemon.Keys;
 using Oxen.Router.Daemon.Run;
 using Oxen.Router.Daemon.Terminal;

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using Oxen.Router.Daemon.Terminal;
 using Oxen.Router.Exit;
+using Oxen.Router.Hosting;
 
 namespace Oxen.Router.Daemon.Demo.Tunnel;
 
@@ -51,7 +52,7 @@ internal sealed class LabClaim : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw UserException.FileTrouble(directory, e.Message, e);
+            throw OxenException.FileTrouble(directory, e.Message, e);
         }
     }
 
@@ -101,7 +102,7 @@ internal sealed class LabClaim : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw UserException.FileTrouble(_file, e.Message, e);
+            throw OxenException.FileTrouble(_file, e.Message, e);
         }
     }
 

@@ -4,6 +4,7 @@ using System.Text.Json;
 using Oxen.Router.Daemon.Commands;
 using Oxen.Router.Daemon.Status;
 using Oxen.Router.Daemon.Terminal;
+using Oxen.Router.Hosting;
 
 namespace Oxen.Router.Daemon.Demo.Tunnel;
 
@@ -127,7 +128,7 @@ internal static class TunDemo
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw UserException.FileTrouble(file, e.Message, e);
+            throw OxenException.FileTrouble(file, e.Message, e);
         }
     }
 

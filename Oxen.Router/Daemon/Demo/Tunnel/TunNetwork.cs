@@ -4,7 +4,7 @@ using Oxen.Router.Core;
 using Oxen.Router.Core.Directory;
 using Oxen.Router.Daemon.Commands;
 using Oxen.Router.Daemon.Configuration;
-using Oxen.Router.Daemon.Contacts;
+using Oxen.Router.Hosting.Files;
 using Oxen.Router.Daemon.Status;
 using Oxen.Router.Daemon.Terminal;
 using Oxen.Router.Hosting;

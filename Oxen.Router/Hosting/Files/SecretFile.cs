@@ -1,8 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
-using Oxen.Router.Daemon.Terminal;
 
-namespace Oxen.Router.Daemon.Keys;
+namespace Oxen.Router.Hosting.Files;
 
 /// <summary>
 /// Small files of `name: value` lines that hold a secret. Mode 0600: whoever else can read one can be its owner. An open file is
@@ -11,7 +10,6 @@ namespace Oxen.Router.Daemon.Keys;
 internal static class SecretFile
 {
     private const int MaxBytes = 1024;
-    private const UnixFileMode OthersModes = UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.GroupExecute | UnixFileMode.OtherRead | UnixFileMode.OtherWrite | UnixFileMode.OtherExecute;
 
     /// <summary>Takes the parts of a file that has been read; spans are wiped when it returns.</summary>
     public delegate T Parser<out T>(ReadOnlySpan<byte> text);
@@ -21,8 +19,8 @@ internal static class SecretFile
     {
         try
         {
-            Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-            using var file = new FileStream(path, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite });
+            OwnerOnly.CreateDirectoryOf(path);
+            using FileStream file = OwnerOnly.Create(path);
             file.Write(text);
             file.Flush(flushToDisk: true);
         }
@@ -32,7 +30,7 @@ internal static class SecretFile
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw UserException.FileTrouble(path, e.Message, e);
+            throw OxenException.FileTrouble(path, e.Message, e);
         }
         finally
         {
@@ -49,9 +47,9 @@ internal static class SecretFile
             int length;
             using (FileStream file = File.OpenRead(path))
             {
-                if ((File.GetUnixFileMode(file.SafeFileHandle) & OthersModes) != 0)
+                if (OwnerOnly.IsOpen(file))
                 {
-                    throw new UserException(ExitCode.Keys, "OXN4002", $"{path} can be read or changed by others", $"Run `chmod 600 {path}`. If others had access, make a new key with `oxen keygen` instead.");
+                    throw new OxenException("OXN4002", $"{path} can be read or changed by others", $"Run `chmod 600 {path}`. If others had access, make a new key instead (`oxen keygen` makes a router's).");
                 }
 
                 length = file.ReadAtLeast(text, text.Length, throwOnEndOfStream: false);
@@ -62,11 +60,11 @@ internal static class SecretFile
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
-            throw new UserException(ExitCode.Keys, "OXN4001", $"{path} does not exist", $"Make a key with `oxen keygen --role {role} --out {Path.GetDirectoryName(Path.GetFullPath(path))}`.", e);
+            throw new OxenException("OXN4001", $"{path} does not exist", $"Make a key with `oxen keygen --role {role} --out {Path.GetDirectoryName(Path.GetFullPath(path))}`.", e);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw UserException.FileTrouble(path, e.Message, e);
+            throw OxenException.FileTrouble(path, e.Message, e);
         }
         finally
         {
@@ -111,9 +109,9 @@ internal static class SecretFile
         return text;
     }
 
-    public static UserException Exists(string path, Exception? inner = null) =>
-        new(ExitCode.Keys, "OXN4006", $"{path} exists", "A key is never overwritten: move the old one away, or choose another directory with --out.", inner);
+    public static OxenException Exists(string path, Exception? inner = null) =>
+        new("OXN4006", $"{path} exists", "A key is never overwritten: move the old one away, or choose another directory with --out.", inner);
 
-    public static UserException Garbled(string path, string how) =>
-        new(ExitCode.Keys, "OXN4003", $"{path} is not a key file of ours: {how}", "Restore it from a copy, or make a new key with `oxen keygen`; a new key is a new router.");
+    public static OxenException Garbled(string path, string how) =>
+        new("OXN4003", $"{path} is not a key file of ours: {how}", "Restore it from a copy, or make a new key (`oxen keygen` makes a router's); a new key is a new name.");
 }

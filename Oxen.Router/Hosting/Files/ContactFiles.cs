@@ -1,7 +1,6 @@
 using Oxen.Router.Core.Directory;
-using Oxen.Router.Daemon.Terminal;
 
-namespace Oxen.Router.Daemon.Contacts;
+namespace Oxen.Router.Hosting.Files;
 
 /// <summary>Contacts and lists as files: read whole and bounded, written so that a reader never finds half of one.</summary>
 internal static class ContactFiles
@@ -17,7 +16,7 @@ internal static class ContactFiles
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw UserException.FileTrouble(path, e.Message, e);
+            throw OxenException.FileTrouble(path, e.Message, e);
         }
     }
 
@@ -37,7 +36,7 @@ internal static class ContactFiles
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw UserException.FileTrouble(path, e.Message, e);
+            throw OxenException.FileTrouble(path, e.Message, e);
         }
     }
 
@@ -57,7 +56,7 @@ internal static class ContactFiles
             ContactFault.WrongNetwork => $"Set `network` to the list's, or fetch the list of \"{network}\"; `oxen contacts show {path}` tells whose it is.",
             _ => $"Fetch it anew; `oxen contacts show {path}` tells more.",
         };
-        throw new UserException(ExitCode.Keys, "OXN4004", $"the contact list {path} is refused: {ContactWords.Of(fault)}", remedy);
+        throw new OxenException("OXN4004", $"the contact list {path} is refused: {ContactWords.Of(fault)}", remedy);
     }
 
     /// <summary>One router's contact, in form and signature good.</summary>
@@ -65,6 +64,6 @@ internal static class ContactFiles
     {
         ContactFault fault = RouterContact.TryDecode(Read(path, RouterContact.MaxBytes), out RouterContact? contact);
         if (fault == ContactFault.None) fault = contact!.Verify(now.ToUnixTimeSeconds());
-        return fault == ContactFault.None ? contact! : throw new UserException(ExitCode.Keys, "OXN4004", $"the contact {path} is refused: {ContactWords.Of(fault)}", "Its router makes a new one with `oxen contact`.");
+        return fault == ContactFault.None ? contact! : throw new OxenException("OXN4004", $"the contact {path} is refused: {ContactWords.Of(fault)}", "Its router makes a new one with `oxen contact`.");
     }
 }

@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Text;
 using Oxen.Router.Core.Directory;
 
-namespace Oxen.Router.Daemon.Contacts;
+namespace Oxen.Router.Hosting.Files;
 
 /// <summary>What the directory's values are called before people.</summary>
 internal static class ContactWords

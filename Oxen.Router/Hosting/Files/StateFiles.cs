@@ -1,19 +1,17 @@
 using Oxen.Router.Core.Gossip;
 
-namespace Oxen.Router.Daemon.Contacts;
+namespace Oxen.Router.Hosting.Files;
 
 /// <summary>Files of the state directory: for this user alone, and a reader never finds half of one.</summary>
 internal static class StateFiles
 {
-    private const UnixFileMode Private = UnixFileMode.UserRead | UnixFileMode.UserWrite;
-
     /// <exception cref="IOException">The disk is full, the directory not ours, and the like.</exception>
     public static void Write(string path, ReadOnlySpan<byte> data)
     {
-        Directory.CreateDirectory(Path.GetDirectoryName(path)!, Private | UnixFileMode.UserExecute);
+        OwnerOnly.CreateDirectoryOf(path);
         string temporary = path + ".new";
         File.Delete(temporary);
-        using (var file = new FileStream(temporary, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = Private }))
+        using (FileStream file = OwnerOnly.Create(temporary))
         {
             file.Write(data);
             file.Flush(flushToDisk: true);

@@ -2,7 +2,7 @@ using System.Text.Json;
 using Oxen.Router.Core.Directory;
 using Oxen.Router.Core.Paths;
 
-namespace Oxen.Router.Daemon.Contacts;
+namespace Oxen.Router.Hosting.Files;
 
 /// <summary>
 /// A client's guards as a file of JSON, mode 0600: it tells which relays this machine talks to. A damaged file is put aside and said
