@@ -72,6 +72,9 @@ internal static partial class RouterLog
     [LoggerMessage(1301, LogLevel.Debug, "{Door}: no way for a request: {Reason}")]
     public static partial void DoorRefused(ILogger log, string door, string reason);
 
+    [LoggerMessage(1302, LogLevel.Information, "the DNS resolver is listening on {Address} (UDP and TCP); names of the outside: {Forward}")]
+    public static partial void ResolverOpen(ILogger log, string address, string forward);
+
     [LoggerMessage(1400, LogLevel.Information, "exit service with {Rules} rules and {Exceptions} exceptions")]
     public static partial void ExitOpen(ILogger log, int rules, int exceptions);
 

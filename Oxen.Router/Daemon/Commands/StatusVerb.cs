@@ -61,6 +61,13 @@ internal sealed class StatusVerb(Screen screen)
                 ("packets in", Number(tunnel.PacketsWritten)), ("moved to a spare path", $"{Number(tunnel.Switches)} times")]);
         }
 
+        if (report.Dns is { } dns)
+        {
+            screen.Facts("resolver", [
+                ("listens on", string.Join(" ", dns.Listen)), ("other names", dns.Forward switch { "exit" => "go through the exit", "upstream" => "go to the upstream, in the clear", _ => "are refused" }),
+                ("mapped addresses", string.Create(CultureInfo.InvariantCulture, $"{dns.Mapped} of {dns.Capacity}")), ("counts", dns.Counts.Count == 0 ? "none" : string.Join(" ", dns.Counts.Select(c => $"{c.Key}={c.Value}")))]);
+        }
+
         if (report.Network.Count > 0)
         {
             screen.Table(

@@ -116,7 +116,7 @@ internal sealed partial class ConfigReader
 
     private RouterConfig? Build()
     {
-        ConfigSection router = _sections["router"], relay = _sections["relay"], client = _sections["client"], exit = _sections["exit"], log = _sections["log"], tun = _sections["tun"], directory = _sections["directory"];
+        ConfigSection router = _sections["router"], relay = _sections["relay"], client = _sections["client"], exit = _sections["exit"], log = _sections["log"], tun = _sections["tun"], directory = _sections["directory"], dns = _sections["dns"];
         RouterRoles roles = Roles(router);
         bool relays = roles != RouterRoles.Client;
         string identity = Path(router, "identity", required: relays);
@@ -129,6 +129,7 @@ internal sealed partial class ConfigReader
             Report(router.Values["address"].Value!.Span, ConfigDiagnostic.WrongValue, $"`address` is what others reach this router by, found {shown}", "Write its own address and port.");
         }
 
+        TunConfig? tunnel = Tun(tun, roles);
         IPEndPoint reached = shown ?? listen;
         if (roles.HasFlag(RouterRoles.Relay) && shown is null && (reached.Port == 0 || IPAddress.Any.Equals(reached.Address) || IPAddress.IPv6Any.Equals(reached.Address)))
         {
@@ -180,7 +181,8 @@ internal sealed partial class ConfigReader
                 Tunnel = ExitTunnel(exit, roles),
             },
             Directory = Directory(directory),
-            Tun = Tun(tun, roles),
+            Tun = tunnel,
+            Dns = Dns(dns, roles, tunnel),
             Log = new LogConfig
             {
                 Level = OneOf(log, "level", "information", ["trace", "debug", "information", "warning", "error"]),

@@ -13,6 +13,7 @@ internal static class ConfigSchema
         ["directory"] = ["gossip", "state", "sources", "agree", "networks"],
         ["exit"] = ["rules", "except", "connect_time", "udp_idle", "tunnel", "tun", "pool", "connections", "nat"],
         ["tun"] = ["name", "addresses", "ranges", "routes", "queue", "table", "mark", "priority"],
+        ["dns"] = ["listen", "forward", "servers", "clients", "ranges", "lifetime", "ttl"],
         ["log"] = ["level", "format"],
     };
 }

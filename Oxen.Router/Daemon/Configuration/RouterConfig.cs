@@ -59,6 +59,9 @@ internal sealed record RouterConfig
     /// <summary>The client's network interface; null: none.</summary>
     public TunConfig? Tun { get; init; }
 
+    /// <summary>The client's resolver; null: none.</summary>
+    public DnsConfig? Dns { get; init; }
+
     public LogConfig Log { get; init; } = new();
 }
 

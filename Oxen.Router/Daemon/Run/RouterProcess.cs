@@ -15,6 +15,7 @@ using Oxen.Router.Daemon.Doors;
 using Oxen.Router.Daemon.Keys;
 using Oxen.Router.Daemon.Status;
 using Oxen.Router.Daemon.Terminal;
+using Oxen.Router.Dns;
 using Oxen.Router.Exit;
 using Oxen.Router.Handlers;
 using Oxen.Router.Hosting;
@@ -48,6 +49,7 @@ internal sealed class RouterProcess : IAsyncDisposable
     private RouterNode? _client;
     private TunnelEnd? _clientTunnel, _exitTunnel;
     private ProxyDoors? _doors;
+    private DnsEnd? _dns;
     private StatusSocket? _status;
     private Task _watch = Task.CompletedTask;
     private int _wrongKeySaid, _pathSaid;
@@ -68,6 +70,9 @@ internal sealed class RouterProcess : IAsyncDisposable
     public IPEndPoint? Socks => _doors?.Socks;
 
     public IPEndPoint? Http => _doors?.Http;
+
+    /// <summary>The first address that the resolver listens on.</summary>
+    public IPEndPoint? Dns => _dns?.Service.EndPoints[0];
 
     /// <exception cref="UserException">Something of the configuration does not fit this machine, its files or the network.</exception>
     public static async Task<RouterProcess> StartAsync(RouterConfig config, ILogger log, TimeProvider time, CancellationToken cancel)
@@ -105,6 +110,7 @@ internal sealed class RouterProcess : IAsyncDisposable
         await _watch.ConfigureAwait(false);
         if (_keeper is not null) await _keeper.DisposeAsync().ConfigureAwait(false);
         if (_status is not null) await _status.DisposeAsync().ConfigureAwait(false);
+        if (_dns is not null) await _dns.DisposeAsync().ConfigureAwait(false);
         if (_doors is not null) await _doors.DisposeAsync().ConfigureAwait(false);
         if (_client is not null) await _client.DisposeAsync().ConfigureAwait(false);
         _clientTunnel?.Dispose();
@@ -112,7 +118,7 @@ internal sealed class RouterProcess : IAsyncDisposable
         _exitTunnel?.Dispose();
         (_clientTunnel, _exitTunnel) = (null, null);
         _keys?.Dispose();
-        (_keeper, _status, _doors, _client, _relay, _keys) = (null, null, null, null, null, null);
+        (_keeper, _status, _dns, _doors, _client, _relay, _keys) = (null, null, null, null, null, null, null);
     }
 
     public async Task<StatusReport> ReportAsync()
@@ -130,6 +136,7 @@ internal sealed class RouterProcess : IAsyncDisposable
             Tunnel = _clientTunnel is { } tunnel && view?.Groups.FirstOrDefault(g => g.Tunnel) is { } group
                 ? new TunnelStatus(tunnel.Name, group.Leased, group.Switches, figures[^1].TunnelPacketsRead, figures[^1].TunnelPacketsWritten)
                 : null,
+            Dns = _dns?.Status(),
             Trouble = _client?.Client?.Trouble ?? "",
             Network = await NetworkAsync().ConfigureAwait(false),
         };
@@ -181,6 +188,12 @@ internal sealed class RouterProcess : IAsyncDisposable
                 _doors = await ProxyDoors.OpenAsync(client, _config.Client.Socks, _config.Client.Http, _config.Client.Users, _doorDrops, cancel).ConfigureAwait(false);
                 if (_doors.Socks is { } socks) RouterLog.DoorOpen(_log, "SOCKS5", socks.ToString());
                 if (_doors.Http is { } http) RouterLog.DoorOpen(_log, "HTTP", http.ToString());
+            }
+
+            if (_config.Dns is { } dns)
+            {
+                _dns = DnsEnd.Open(dns, client, names: null, services: null, _time);
+                RouterLog.ResolverOpen(_log, string.Join(", ", _dns.Service.EndPoints), dns.Service.Forward.ToString().ToLowerInvariant());
             }
 
             _watch = Task.Run(() => WatchPathsAsync(client), CancellationToken.None);
@@ -289,7 +302,7 @@ internal sealed class RouterProcess : IAsyncDisposable
             Listen = UdpAddress.From(any),
             Shards = shards,
             Tunnel = _clientTunnel?.Router,
-            Proxied = _config.Client.Socks is not null || _config.Client.Http is not null,
+            Proxied = _config.Client.Socks is not null || _config.Client.Http is not null || _config.Dns?.Service.Forward == DnsForward.Exit,
             Links = new LinkOptions { Transport = LinkOptions.TransportFor(_config.Client.PacketSize) },
             Client = new ClientPathOptions
             {

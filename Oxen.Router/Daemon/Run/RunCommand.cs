@@ -42,6 +42,7 @@ internal static class RunCommand
                 if (process.RelayAddress is { } relay) json.WriteString("udp", relay.ToString());
                 if (process.Socks is { } socks) json.WriteString("socks", socks.ToString());
                 if (process.Http is { } http) json.WriteString("http", http.ToString());
+                if (process.Dns is { } dns) json.WriteString("dns", dns.ToString());
             });
         }
         else if (what == "ready")

@@ -26,6 +26,9 @@ internal sealed record StatusReport
     /// <summary>A client's tunnel; null without one.</summary>
     public TunnelStatus? Tunnel { get; init; }
 
+    /// <summary>A client's resolver; null without one.</summary>
+    public DnsStatus? Dns { get; init; }
+
     /// <summary>Why a client has no path, in words; empty when all is well.</summary>
     public required string Trouble { get; init; }
 
@@ -45,6 +48,12 @@ internal sealed record StatusReport
 /// <param name="PacketsRead">Packets of up to 64 KiB that the system sent into the interface.</param>
 /// <param name="PacketsWritten">Packets of up to 64 KiB that it was handed.</param>
 internal sealed record TunnelStatus(string Interface, bool Carries, int Switches, long PacketsRead, long PacketsWritten);
+
+/// <param name="Listen">Where it is asked, by UDP and TCP.</param>
+/// <param name="Forward">Where names of the outside go: exit, upstream or none.</param>
+/// <param name="Mapped">Services that have an address now.</param>
+/// <param name="Counts">Answers, refusals and drops (DnsCounters); zero ones are left out.</param>
+internal sealed record DnsStatus(IReadOnlyList<string> Listen, string Forward, int Mapped, int Capacity, IReadOnlyDictionary<string, long> Counts);
 
 /// <param name="Hops">Router ids, the first hop first.</param>
 /// <param name="HopMilliseconds">Last round trip to each hop; 0 where unknown.</param>

@@ -84,7 +84,7 @@ public sealed class ConfigReaderTests
         string text = File.ReadAllText(path);
         RouterConfig? config = ConfigReader.Read(text, path, out IReadOnlyList<ConfigDiagnostic> diagnostics);
         Assert.Empty(diagnostics);
-        string uncommented = string.Join('\n', text.Split('\n').Select(l => System.Text.RegularExpressions.Regex.IsMatch(l, @"^# ([a-z_]+ = |\[tun\]$)") ? l[2..] : l));
+        string uncommented = string.Join('\n', text.Split('\n').Select(l => System.Text.RegularExpressions.Regex.IsMatch(l, @"^# ([a-z_]+ = |\[(tun|dns)\]$)") ? l[2..] : l));
         RouterConfig? everything = ConfigReader.Read(uncommented, path, out diagnostics);
         Assert.Empty(diagnostics);
         Assert.Equal(config!.Client.Hops, everything!.Client.Hops);
@@ -92,6 +92,8 @@ public sealed class ConfigReaderTests
         Assert.Equal(config.Log, everything.Log);
         Assert.Null(config.Tun); // that the section is there turns the tunnel on
         Assert.NotNull(everything.Tun);
+        Assert.Null(config.Dns);
+        Assert.NotNull(everything.Dns);
         foreach ((string section, IReadOnlyList<string> keys) in ConfigSchema.Sections)
         {
             string part = uncommented[uncommented.IndexOf($"[{section}]", StringComparison.Ordinal)..];
