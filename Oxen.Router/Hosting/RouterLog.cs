@@ -92,4 +92,10 @@ internal static partial class RouterLog
 
     [LoggerMessage(1603, LogLevel.Warning, "a killed exit had left its address translation; it was taken back")]
     public static partial void TunnelRecovered(ILogger log);
+
+    [LoggerMessage(1900, LogLevel.Information, "a copy of the ledger ({Engine}) stands at height {Height}; JSON-RPC: {Address}")]
+    public static partial void LedgerOpen(ILogger log, string engine, ulong height, string address);
+
+    [LoggerMessage(1901, LogLevel.Warning, "OXN6003: the registry of nodes is not there: {Trouble}. Nobody is a relay until it is; trying on")]
+    public static partial void NodesTrouble(ILogger log, string trouble);
 }

@@ -3,10 +3,9 @@ using System.Net;
 using System.Text.Json;
 using Oxen.Ons.Ledger;
 using Oxen.Ons.Proofs;
-using Oxen.Ons.Rpc;
 using Oxen.Ons.Sequencing;
 using Oxen.Router.Daemon.Configuration;
-using Oxen.Router.Daemon.Keys;
+using Oxen.Router.Daemon.Names;
 using Oxen.Router.Daemon.Terminal;
 using Oxen.Router.Hosting;
 
@@ -16,20 +15,6 @@ namespace Oxen.Router.Daemon.Commands;
 internal sealed class LedgerCommands(Screen screen)
 {
     public Command Build() => new("ledger", "The ledger of a private network: begin one, run it, look at it, check it.") { Begin(), Run(), Status(), Verify() };
-
-    /// <exception cref="UserException">The file is not there, or no genesis.</exception>
-    public static Genesis ReadGenesis(string path)
-    {
-        try
-        {
-            if (new FileInfo(path).Length > Genesis.MaxBytes) throw LedgerConnection.Misuse($"{path} is no genesis", "It is too long.");
-            return Genesis.Read(File.ReadAllBytes(path)) ?? throw LedgerConnection.Misuse($"{path} is no genesis", "`oxen ledger genesis` makes one.");
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw OxenException.FileTrouble(path, e.Message, e);
-        }
-    }
 
     private Command Begin()
     {
@@ -98,96 +83,38 @@ internal sealed class LedgerCommands(Screen screen)
         var command = new Command("run", "Run a ledger and serve it. Prints one JSON object when it is ready.") { genesis, store, listen, sign, interval, stdin };
         command.SetAction(async (parsed, cancel) =>
         {
-            Genesis begin = ReadGenesis(parsed.GetRequiredValue(genesis));
             if (!ConfigReader.TryEndPoint(parsed.GetRequiredValue(listen), out IPEndPoint? endPoint)) throw LedgerConnection.Misuse("--listen is no ADDR:PORT", "Such as 127.0.0.1:22023.");
             double seconds = parsed.GetValue(interval);
             if (seconds is < 0 or > 86_400) throw LedgerConnection.Misuse("--interval is out of range", "0 to 86400 seconds.");
-            LedgerKey[] keys = [.. (parsed.GetValue(sign) ?? []).Select(AccountFile.Load)];
+            var config = new LedgerConfig
+            {
+                GenesisFile = parsed.GetRequiredValue(genesis),
+                Store = parsed.GetRequiredValue(store),
+                Listen = endPoint,
+                Interval = TimeSpan.FromSeconds(seconds),
+                SignFiles = parsed.GetValue(sign) ?? [],
+            };
+            await using LedgerEnd ledger = await LedgerEnd.OpenAsync(config, TimeProvider.System, cancel).ConfigureAwait(false);
+            screen.JsonLine(w =>
+            {
+                w.WriteString("event", "ready");
+                w.WriteString("ledger", ledger.Rpc!.ToString());
+                w.WriteString("network", ledger.Host.State.Network.ToString());
+                w.WriteNumber("height", ledger.Host.State.Height);
+            });
             try
             {
-                return await ServeAsync(begin, parsed.GetRequiredValue(store), endPoint!, keys, TimeSpan.FromSeconds(seconds), parsed.GetValue(stdin), cancel).ConfigureAwait(false);
+                if (parsed.GetValue(stdin)) await Console.In.ReadToEndAsync(cancel).ConfigureAwait(false);
+                else await Task.Delay(Timeout.Infinite, cancel).ConfigureAwait(false);
             }
-            finally
+            catch (OperationCanceledException) when (cancel.IsCancellationRequested)
             {
-                foreach (LedgerKey key in keys) key.Dispose();
+                // asked to stop
             }
+
+            return ExitCode.Ok;
         });
         return command;
-    }
-
-    private async Task<int> ServeAsync(Genesis genesis, string store, IPEndPoint endPoint, LedgerKey[] keys, TimeSpan interval, bool endsWithInput, CancellationToken cancel)
-    {
-        LedgerHost host;
-        try
-        {
-            host = await LedgerHost.OpenAsync(await OpenStoreAsync(store, genesis, cancel).ConfigureAwait(false), genesis, new LedgerHostOptions { Interval = interval }, cancel: cancel).ConfigureAwait(false);
-        }
-        catch (InvalidDataException e)
-        {
-            throw new UserException(ExitCode.Environment, "OXN6007", $"{store}: {e.Message}", "Give the store's own genesis, or another store.", e);
-        }
-
-        await using (host.ConfigureAwait(false))
-        {
-            using var signer = new BlockSigner(host, keys);
-            RpcServer server;
-            try
-            {
-                server = await RpcServer.StartAsync(new LedgerRpc(host), endPoint, cancel).ConfigureAwait(false);
-            }
-            catch (IOException e)
-            {
-                throw UserException.CannotBind("JSON-RPC", endPoint.ToString(), e);
-            }
-
-            await using (server.ConfigureAwait(false))
-            {
-                screen.JsonLine(w =>
-                {
-                    w.WriteString("event", "ready");
-                    w.WriteString("ledger", server.Address.ToString());
-                    w.WriteString("network", host.State.Network.ToString());
-                    w.WriteNumber("height", host.State.Height);
-                });
-                try
-                {
-                    if (endsWithInput) await Console.In.ReadToEndAsync(cancel).ConfigureAwait(false);
-                    else await Task.Delay(Timeout.Infinite, cancel).ConfigureAwait(false);
-                }
-                catch (OperationCanceledException) when (cancel.IsCancellationRequested)
-                {
-                    // asked to stop
-                }
-            }
-        }
-
-        return ExitCode.Ok;
-    }
-
-    private static async Task<IBlockSequencer> OpenStoreAsync(string store, Genesis genesis, CancellationToken cancel)
-    {
-        string[] parts = store.Split(':', 2);
-        if (parts.Length == 2)
-        {
-            try
-            {
-                switch (parts[0])
-                {
-                    case "sqlite":
-                        return SqliteSequencer.Open(parts[1]);
-                    case "etcd" when Uri.TryCreate(parts[1], UriKind.Absolute, out Uri? uri):
-                        return new EtcdSequencer(uri, "/oxen/" + genesis.Network);
-                    case "postgresql":
-                        return await PostgresSequencer.OpenAsync(parts[1], genesis.Network.ToString(), cancel).ConfigureAwait(false);
-                }
-            }
-            catch (Exception e) when (e is System.Data.Common.DbException or ArgumentException)
-            {
-                throw new UserException(ExitCode.Environment, "OXN6007", $"{store} cannot be opened: {e.Message}", "", e);
-            }
-        }
-
-        throw LedgerConnection.Misuse($"--store {store} is no store", "sqlite:FILE, etcd:URL or postgresql:CONNECTION.");
     }
 
     private Command Status()
@@ -214,8 +141,8 @@ internal sealed class LedgerCommands(Screen screen)
         var command = new Command("verify", "Replay a store from its beginning, every signature and root, and audit the end. Exits 1 if something is wrong.") { genesis, store, json };
         command.SetAction(async (parsed, cancel) =>
         {
-            Genesis begin = ReadGenesis(parsed.GetRequiredValue(genesis));
-            await using IBlockSequencer source = await OpenStoreAsync(parsed.GetRequiredValue(store), begin, cancel).ConfigureAwait(false);
+            Genesis begin = LedgerStores.ReadGenesis(parsed.GetRequiredValue(genesis));
+            await using IBlockSequencer source = await LedgerStores.OpenAsync(parsed.GetRequiredValue(store), begin, cancel).ConfigureAwait(false);
             (LedgerState state, string reason) = await ReplayAsync(source, begin, cancel).ConfigureAwait(false);
             string[] wrong = [.. reason.Length > 0 ? [reason] : Array.Empty<string>(), .. LedgerAudit.Check(state)];
             if (parsed.GetValue(json))

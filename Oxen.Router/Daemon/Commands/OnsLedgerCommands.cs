@@ -4,8 +4,9 @@ using System.Text.Json;
 using Oxen.Ons;
 using Oxen.Ons.Ledger;
 using Oxen.Ons.Proofs;
-using Oxen.Ons.Rpc;
+using Oxen.Ons.Resolving;
 using Oxen.Router.Daemon.Keys;
+using Oxen.Router.Daemon.Names;
 using Oxen.Router.Daemon.Terminal;
 
 namespace Oxen.Router.Daemon.Commands;
@@ -194,7 +195,7 @@ internal sealed class OnsLedgerCommands(Screen screen)
         command.SetAction(async (parsed, cancel) =>
         {
             (string folded, NameType kind) = Checked(parsed.GetRequiredValue(name), Array.IndexOf(Terms, parsed.GetRequiredValue(type)));
-            LightClient client = LightClient.From(LedgerCommands.ReadGenesis(parsed.GetRequiredValue(genesis)));
+            LightClient client = LightClient.From(LedgerStores.ReadGenesis(parsed.GetRequiredValue(genesis)));
             using var ledger = new LedgerConnection(parsed.GetRequiredValue(server));
             var source = new RpcProofSource(ledger.Client);
             var hash = NameHash.Of(folded);
@@ -208,13 +209,13 @@ internal sealed class OnsLedgerCommands(Screen screen)
                     }
                 }
 
-                byte[] answer = await source.AskAsync(NameEntry.Key(kind, hash), cancel).ConfigureAwait(false);
+                byte[] answer = (await source.AskAsync([NameEntry.Key(kind, hash)], cancel).ConfigureAwait(false))[0];
                 ProofFault fault = client.CheckName(answer, kind, hash, out NameEntry? entry, out BlockHeader? header);
                 if (fault != ProofFault.None) throw Unbelieved(fault);
                 if (entry is null) throw new UserException(ExitCode.CheckFailed, "OXN6005", $"nobody has the {Terms[(int)kind]} name {folded}: proven at height {header!.Height}, {answer.Length} bytes", "");
                 return Show(folded, kind, entry.Value, parsed.GetValue(json), (header!.Height, answer.Length));
             }
-            catch (OxendException e)
+            catch (ProofSourceException e)
             {
                 throw new UserException(ExitCode.Network, "OXN6003", e.Message, "", e);
             }

@@ -7,8 +7,9 @@ namespace Oxen.Router.Daemon.Configuration;
 // [directory], and the rules of [client] about which relays its paths take.
 internal sealed partial class ConfigReader
 {
-    private DirectoryConfig Directory(ConfigSection section)
+    private DirectoryConfig Directory(ConfigSection section, LedgerConfig? ledger)
     {
+        (NodesFrom from, Uri? server) = Nodes(section, ledger);
         int sources = (int)Integer(section, "sources", 5, 1, 8);
         int agree = (int)Integer(section, "agree", (sources / 2) + 1, 1, 8);
         if (section.Values.TryGetValue("agree", out KeyValueSyntax? item) && item.Value is IntegerValueSyntax && (agree > sources || 2 * agree <= sources))
@@ -23,6 +24,8 @@ internal sealed partial class ConfigReader
             Sources = sources,
             Agree = agree,
             NetworksFile = Path(section, "networks", required: false),
+            Nodes = from,
+            NodesServer = server,
         };
     }
 

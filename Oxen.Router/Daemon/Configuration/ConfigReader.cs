@@ -141,6 +141,7 @@ internal sealed partial class ConfigReader
             Report(router.Values["roles"].Value!.Span, ConfigDiagnostic.Contradiction, "an exit is a relay's last hop: the role `exit` needs the role `relay`", "Write roles = [\"relay\", \"exit\"].");
         }
 
+        LedgerConfig? ledger = Ledger(_sections["ledger"]);
         var config = new RouterConfig
         {
             Roles = roles,
@@ -180,9 +181,11 @@ internal sealed partial class ConfigReader
                 UdpIdle = Time(exit, "udp_idle", TimeSpan.FromSeconds(120)),
                 Tunnel = ExitTunnel(exit, roles),
             },
-            Directory = Directory(directory),
             Tun = tunnel,
             Dns = Dns(dns, roles, tunnel),
+            Directory = Directory(directory, ledger),
+            Names = Names(_sections["names"], ledger, roles),
+            Ledger = ledger,
             Log = new LogConfig
             {
                 Level = OneOf(log, "level", "information", ["trace", "debug", "information", "warning", "error"]),

@@ -16,4 +16,10 @@ internal sealed record DirectoryConfig
 
     /// <summary>A table of networks, autonomous systems and countries; empty: none.</summary>
     public string NetworksFile { get; init; } = "";
+
+    /// <summary>Who says which routers are relays.</summary>
+    public NodesFrom Nodes { get; init; }
+
+    /// <summary>With <see cref="NodesFrom.Server"/>: whom to ask.</summary>
+    public Uri? NodesServer { get; init; }
 }

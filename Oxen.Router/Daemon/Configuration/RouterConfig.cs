@@ -62,6 +62,11 @@ internal sealed record RouterConfig
     /// <summary>The client's resolver; null: none.</summary>
     public DnsConfig? Dns { get; init; }
 
+    public NamesConfig Names { get; init; } = new();
+
+    /// <summary>This process's copy of the ledger; null: none.</summary>
+    public LedgerConfig? Ledger { get; init; }
+
     public LogConfig Log { get; init; } = new();
 }
 

@@ -53,6 +53,9 @@ internal sealed class RouterKeys : IDisposable
         const string Anew = "Write the contact anew with `oxen contact`, and have the list signed again.";
         // With gossip the list says who is a relay, and the relay itself, by contacts of its own, where and with which key.
         if (config.Directory.Gossip && directory.IsMember(identity.Id)) return;
+
+        // A registry says who is a relay, and registers nobody who does not run yet.
+        if (config.Directory.Nodes != NodesFrom.List) return;
         if (!directory.TryGet(identity.Id, out RouterContact? contact))
         {
             foreach ((RouterId id, ContactFault fault) in directory.Refused)

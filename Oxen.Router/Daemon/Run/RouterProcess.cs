@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using Microsoft.Extensions.Logging;
+using Oxen.Ons.Rpc;
 using Oxen.Router.Core;
 using Oxen.Router.Core.Directory;
 using Oxen.Router.Core.Gossip;
@@ -13,6 +14,7 @@ using Oxen.Router.Daemon.Configuration;
 using Oxen.Router.Daemon.Contacts;
 using Oxen.Router.Daemon.Doors;
 using Oxen.Router.Daemon.Keys;
+using Oxen.Router.Daemon.Names;
 using Oxen.Router.Daemon.Status;
 using Oxen.Router.Daemon.Terminal;
 using Oxen.Router.Dns;
@@ -50,6 +52,9 @@ internal sealed class RouterProcess : IAsyncDisposable
     private TunnelEnd? _clientTunnel, _exitTunnel;
     private ProxyDoors? _doors;
     private DnsEnd? _dns;
+    private LedgerEnd? _ledger;
+    private OxendNodeSource? _nodeServer;
+    private NameEnd? _names;
     private StatusSocket? _status;
     private Task _watch = Task.CompletedTask;
     private int _wrongKeySaid, _pathSaid;
@@ -73,6 +78,12 @@ internal sealed class RouterProcess : IAsyncDisposable
 
     /// <summary>The first address that the resolver listens on.</summary>
     public IPEndPoint? Dns => _dns?.Service.EndPoints[0];
+
+    /// <summary>The ledger's JSON-RPC; null: it has none.</summary>
+    public Uri? LedgerRpc => _ledger?.Rpc;
+
+    /// <summary>Short names; null: there are none.</summary>
+    public INameSource? Names => _names?.Source;
 
     /// <exception cref="UserException">Something of the configuration does not fit this machine, its files or the network.</exception>
     public static async Task<RouterProcess> StartAsync(RouterConfig config, ILogger log, TimeProvider time, CancellationToken cancel)
@@ -112,10 +123,14 @@ internal sealed class RouterProcess : IAsyncDisposable
         if (_status is not null) await _status.DisposeAsync().ConfigureAwait(false);
         if (_dns is not null) await _dns.DisposeAsync().ConfigureAwait(false);
         if (_doors is not null) await _doors.DisposeAsync().ConfigureAwait(false);
+        _names?.Dispose();
         if (_client is not null) await _client.DisposeAsync().ConfigureAwait(false);
         _clientTunnel?.Dispose();
         if (_relay is not null) await _relay.DisposeAsync().ConfigureAwait(false);
         _exitTunnel?.Dispose();
+        if (_nodeServer is not null) await _nodeServer.DisposeAsync().ConfigureAwait(false);
+        if (_ledger is not null) await _ledger.DisposeAsync().ConfigureAwait(false);
+        (_names, _nodeServer, _ledger) = (null, null, null);
         (_clientTunnel, _exitTunnel) = (null, null);
         _keys?.Dispose();
         (_keeper, _status, _dns, _doors, _client, _relay, _keys) = (null, null, null, null, null, null, null);
@@ -173,8 +188,10 @@ internal sealed class RouterProcess : IAsyncDisposable
             _time);
         NodeDirectory directory = _keeper.ListDirectory();
 
+        await OpenLedgerAsync(cancel).ConfigureAwait(false);
         if (_config.Roles.HasFlag(RouterRoles.Relay)) OpenRelay(directory);
         if (_config.Roles.HasFlag(RouterRoles.Client)) OpenClient();
+        _names = NameEnd.Open(_config.Names, _ledger, _client?.Client, _time);
         _relay?.Start(directory);
         _client?.Start(directory);
         if (_relay is not null) _keeper.Keep(_relay, isClient: false);
@@ -192,7 +209,7 @@ internal sealed class RouterProcess : IAsyncDisposable
 
             if (_config.Dns is { } dns)
             {
-                _dns = DnsEnd.Open(dns, client, names: null, services: null, _time);
+                _dns = DnsEnd.Open(dns, client, names: _names?.Source, services: null, _time);
                 RouterLog.ResolverOpen(_log, string.Join(", ", _dns.Service.EndPoints), dns.Service.Forward.ToString().ToLowerInvariant());
             }
 
@@ -202,6 +219,23 @@ internal sealed class RouterProcess : IAsyncDisposable
         if (_config.StatusSocket is { } path) _status = StatusSocket.Open(path, ReportAsync);
         RouterLog.Started(_log, CommandTree.Version, RolesInWords(_config.Roles));
     }
+
+    private async Task OpenLedgerAsync(CancellationToken cancel)
+    {
+        if (_config.Ledger is { } ledger)
+        {
+            _ledger = await LedgerEnd.OpenAsync(ledger, _time, cancel).ConfigureAwait(false);
+            RouterLog.LedgerOpen(_log, _ledger.Host.Engine, _ledger.Host.State.Height, _ledger.Rpc?.ToString() ?? "off");
+        }
+
+        if (_config.Directory.NodesServer is not { } server) return;
+        _nodeServer = new OxendNodeSource(server, TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(20), _time);
+        await _nodeServer.StartAsync(cancel).ConfigureAwait(false);
+        if (_nodeServer.Trouble.Length > 0) RouterLog.NodesTrouble(_log, _nodeServer.Trouble);
+    }
+
+    /// <summary>Who may be a relay, where that is not the contact list's affair.</summary>
+    private INodeSource? Nodes => _config.Directory.Nodes switch { NodesFrom.Ledger => _ledger!.Nodes, NodesFrom.Server => _nodeServer, _ => null };
 
     private void OpenRelay(NodeDirectory directory)
     {
@@ -230,8 +264,9 @@ internal sealed class RouterProcess : IAsyncDisposable
             ExitPolicy = policy,
             Tunnel = _exitTunnel?.Router,
             Directory = _keeper!.ForRelay(OwnRouter()),
+            Nodes = Nodes,
             ExitLimits = new ExitLimits { ConnectTime = _config.Exit.ConnectTime, AssociationIdle = _config.Exit.UdpIdle },
-            Plugins = [new PingPlugin(), new IntrosetPlugin()],
+            Plugins = [new PingPlugin(), new IntrosetPlugin(), .. _ledger is null ? [] : new IRouterPlugin[] { _ledger.Plugin }],
             Shards = shards,
             Shard = new ShardOptions { ReplayFilterBytes = _config.Relay.ReplayFilterBytes },
 
@@ -315,6 +350,7 @@ internal sealed class RouterProcess : IAsyncDisposable
                 GuardStore = _keeper!.GuardStore,
             },
             Directory = _keeper.ForClient(),
+            Nodes = Nodes,
             Shard = new ShardOptions { ReplayFilterBytes = 4 << 20 },
             Socket = new UdpSocketOptions { DualStack = any.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6, Mark = _config.Tun?.Mark ?? 0 },
             Nice = _config.Nice,

@@ -43,6 +43,7 @@ internal static class RunCommand
                 if (process.Socks is { } socks) json.WriteString("socks", socks.ToString());
                 if (process.Http is { } http) json.WriteString("http", http.ToString());
                 if (process.Dns is { } dns) json.WriteString("dns", dns.ToString());
+                if (process.LedgerRpc is { } ledger) json.WriteString("ledger", ledger.ToString());
             });
         }
         else if (what == "ready")

@@ -4,6 +4,7 @@ using System.Text.Json;
 using Oxen.Ons.Ledger;
 using Oxen.Ons.Nodes;
 using Oxen.Ons.Proofs;
+using Oxen.Ons.Resolving;
 using Oxen.Ons.Rpc;
 using Oxen.Ons.Sequencing;
 using Oxen.Ons.Tests.Ledger;
@@ -162,7 +163,7 @@ public sealed class RpcTests : IAsyncLifetime
         await Do("alice", Buy("hello.loki", 5, "alice", value: ValueCipher.Encrypt(address, "hello.loki", new byte[24])));
         using var oxend = new OxendNameSource([_server.Address], TimeSpan.FromSeconds(30));
         var ledger = new LedgerNameSource(_host, TimeProvider.System);
-        using var light = new LightNameSource(LightClient.From(_host.State.Genesis), new RpcProofSource(new OxendClient(_http, _server.Address)), TimeProvider.System, TimeSpan.FromDays(1));
+        var light = new LightNameSource(LightClient.From(_host.State.Genesis), [new RpcProofSource(new OxendClient(_http, _server.Address))], new LightNameOptions { MaxAge = TimeSpan.FromDays(1) }, TimeProvider.System);
         Assert.Equal(NameOutcome.Unavailable, (await light.ResolveAsync("hello", CancellationToken.None)).Outcome); // nothing is signed yet
         BlockHeader header = _host.HeaderAt(1)!;
         foreach (LedgerKey founder in Founders) Assert.True(await _host.SignAsync(1, founder.Id, HeaderSignatures.Sign(header, founder, _host.State.Network)));

@@ -1,9 +1,9 @@
-using System.Collections.Concurrent;
 using Oxen.Ons.Ledger;
 using Oxen.Ons.Sequencing;
+using Oxen.Ons.Zones;
 using Oxen.Router.Handlers;
 
-namespace Oxen.Ons.Zones;
+namespace Oxen.Ons.Resolving;
 
 // A name that is a zone and a compatible name at once is the zone: its owner has signed it, and its index was not found by trying.
 // Names below: by the zone's delegation key if it has one, else as what stands below belongs to the name (as upstream has it).
@@ -11,10 +11,9 @@ namespace Oxen.Ons.Zones;
 /// <summary>Looks names up in a ledger of this process.</summary>
 internal sealed class LedgerNameSource(LedgerHost host, TimeProvider time, Func<Bytes32, byte[]?>? subnames = null) : INameSource
 {
-    private const int KeptIndexes = 4096;
     private static readonly TimeSpan KeptFor = TimeSpan.FromMinutes(10);
 
-    private readonly ConcurrentDictionary<string, ZoneIndex> _indexes = new(StringComparer.Ordinal);
+    private readonly ZoneIndexes _indexes = new(host.State.Network);
 
     public ValueTask<NameAnswer> ResolveAsync(string name, CancellationToken cancel)
     {
@@ -23,7 +22,7 @@ internal sealed class LedgerNameSource(LedgerHost host, TimeProvider time, Func<
         int dot = name.LastIndexOf('.');
         string full = NameRules.Fold(name[(dot + 1)..]) + ".loki";
         if (NameRules.Check(full, NameType.Lokinet) != NameFault.None) return new(new NameAnswer(NameOutcome.NotFound, default, KeptFor, "this is no name that anybody could register"));
-        if (state.ActiveZone(IndexOf(full).Index) is { } zone) return new(OfZone(state, zone, IndexOf(full), dot < 0 ? "" : name[..dot]));
+        if (state.ActiveZone(_indexes.Of(full).Index) is { } zone) return new(OfZone(state, zone, _indexes.Of(full), dot < 0 ? "" : name[..dot]));
         if (state.ActiveName(NameType.Lokinet, NameHash.Of(full)) is { } entry) return new(OfName(entry, full));
         return new(new NameAnswer(NameOutcome.NotFound, default, KeptFor));
     }
@@ -48,12 +47,4 @@ internal sealed class LedgerNameSource(LedgerHost host, TimeProvider time, Func<
 
     private static NameAnswer Address(IReadOnlyList<ZoneRecord> records)
         => records.FirstOrDefault(r => r.Kind == ZoneRecordKind.Address) is { } address ? new NameAnswer(NameOutcome.Found, address.Data, KeptFor) : new NameAnswer(NameOutcome.NotFound, default, KeptFor, "the zone has no address");
-
-    // Memory-hard on purpose, so once a name.
-    private ZoneIndex IndexOf(string full)
-    {
-        if (_indexes.TryGetValue(full, out ZoneIndex? known)) return known;
-        if (_indexes.Count >= KeptIndexes) _indexes.Clear();
-        return _indexes.GetOrAdd(full, n => ZoneIndex.Of(n, NameType.Lokinet, host.State.Network));
-    }
 }

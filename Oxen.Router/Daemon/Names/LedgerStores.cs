@@ -1,0 +1,76 @@
+using Oxen.Ons.Ledger;
+using Oxen.Ons.Sequencing;
+using Oxen.Router.Daemon.Commands;
+using Oxen.Router.Daemon.Terminal;
+using Oxen.Router.Hosting;
+
+namespace Oxen.Router.Daemon.Names;
+
+/// <summary>Opens what a ledger is made of by the words of a configuration or command line.</summary>
+internal static class LedgerStores
+{
+    public const string Forms = "sqlite:FILE, etcd:URL or postgresql:CONNECTION";
+
+    /// <exception cref="UserException">The file is not there, or no genesis.</exception>
+    public static Genesis ReadGenesis(string path)
+    {
+        try
+        {
+            if (new FileInfo(path).Length > Genesis.MaxBytes) throw LedgerConnection.Misuse($"{path} is no genesis", "It is too long.");
+            return Genesis.Read(File.ReadAllBytes(path)) ?? throw LedgerConnection.Misuse($"{path} is no genesis", "`oxen ledger genesis` makes one.");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw OxenException.FileTrouble(path, e.Message, e);
+        }
+    }
+
+    /// <summary>Opens a store by its word, such as `sqlite:ledger.db`.</summary>
+    /// <exception cref="UserException">It is no store, or cannot be opened.</exception>
+    public static async Task<IBlockSequencer> OpenAsync(string store, Genesis genesis, CancellationToken cancel)
+    {
+        string[] parts = store.Split(':', 2);
+        if (parts.Length == 2)
+        {
+            try
+            {
+                switch (parts[0])
+                {
+                    case "sqlite":
+                        return SqliteSequencer.Open(parts[1]);
+                    case "etcd" when Uri.TryCreate(parts[1], UriKind.Absolute, out Uri? uri):
+                        return new EtcdSequencer(uri, "/oxen/" + genesis.Network);
+                    case "postgresql":
+                        return await PostgresSequencer.OpenAsync(parts[1], genesis.Network.ToString(), cancel).ConfigureAwait(false);
+                }
+            }
+            catch (Exception e) when (e is System.Data.Common.DbException or ArgumentException)
+            {
+                throw new UserException(ExitCode.Environment, "OXN6007", $"{store} cannot be opened: {e.Message}", "", e);
+            }
+        }
+
+        throw LedgerConnection.Misuse($"{store} is no store", $"{Forms}.");
+    }
+
+    /// <summary>Opens a ledger over a store; the store is the ledger's from here on.</summary>
+    /// <exception cref="UserException">The store holds another ledger, or is not reached.</exception>
+    public static async Task<LedgerHost> OpenHostAsync(string store, Genesis genesis, LedgerHostOptions options, TimeProvider time, CancellationToken cancel)
+    {
+        IBlockSequencer opened = await OpenAsync(store, genesis, cancel).ConfigureAwait(false);
+        try
+        {
+            return await LedgerHost.OpenAsync(opened, genesis, options, time, cancel).ConfigureAwait(false);
+        }
+        catch (InvalidDataException e)
+        {
+            await opened.DisposeAsync().ConfigureAwait(false);
+            throw new UserException(ExitCode.Environment, "OXN6007", $"{store}: {e.Message}", "Give the store's own genesis, or another store.", e);
+        }
+        catch (Exception e) when (e is IOException or HttpRequestException or System.Data.Common.DbException)
+        {
+            await opened.DisposeAsync().ConfigureAwait(false);
+            throw new UserException(ExitCode.Environment, "OXN6007", $"{store} is not reached: {e.Message}", "", e);
+        }
+    }
+}
