@@ -5,7 +5,7 @@ namespace Oxen.Router.Hosting;
 /// <summary>
 /// Every log line of the router: one id, one template each. Nothing at Information or above is written per request, and
 /// nothing at any level says who talks to whom (<see cref="Redacted{T}"/>), carries payload or keys.
-/// Ids: 1000 process, 1100 links, 1200 paths, 1300 doors, 1400 exit, 1500 plug-ins, 1600 tunnel.
+/// Ids: 1000 process, 1100 links, 1200 paths, 1300 doors, 1400 exit, 1500 plug-ins, 1600 tunnel, 1900 ledger and names.
 /// </summary>
 internal static partial class RouterLog
 {
