@@ -44,9 +44,6 @@ internal sealed record LedgerConfig
     /// <summary>`sqlite:FILE`, `etcd:URL` or `postgresql:CONNECTION`.</summary>
     public required string Store { get; init; }
 
-    /// <summary>A ledger whose blocks are copied; null: this one makes blocks.</summary>
-    public Uri? Follow { get; init; }
-
     /// <summary>JSON-RPC; null: not served.</summary>
     public IPEndPoint? Listen { get; init; }
 
