@@ -5,6 +5,7 @@ using Oxen.Ons.Rpc;
 using Oxen.Ons.Sequencing;
 using Oxen.Router.Daemon.Commands;
 using Oxen.Router.Daemon.Keys;
+using Oxen.Router.Daemon.Names;
 using Oxen.Router.Daemon.Terminal;
 
 namespace Oxen.Router.Daemon.Tests.Commands;
@@ -32,7 +33,7 @@ public sealed class LedgerCommandTests : IAsyncLifetime
         (int code, _) = await JsonOf("ledger", "genesis", "--out", GenesisFile, "--network", "verbs", "--committee", account, "--allocate", account + "=1000", "--quick", "--json");
         Assert.Equal(0, code);
         _alice = AccountFile.Load(Alice);
-        _host = await LedgerHost.OpenAsync(SqliteSequencer.Open(Path.Combine(_directory, "ledger.db")), LedgerCommands.ReadGenesis(GenesisFile));
+        _host = await LedgerHost.OpenAsync(SqliteSequencer.Open(Path.Combine(_directory, "ledger.db")), LedgerStores.ReadGenesis(GenesisFile));
         _signer = new BlockSigner(_host, [_alice]);
         _server = await RpcServer.StartAsync(new LedgerRpc(_host), new IPEndPoint(IPAddress.Loopback, 0), CancellationToken.None);
     }
