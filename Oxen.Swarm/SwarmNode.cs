@@ -69,6 +69,9 @@ public sealed class SwarmNode : IAsyncDisposable
     /// <summary>Why clients are refused at the moment; empty if they are served.</summary>
     public IReadOnlyList<string> NotReady => Api.NotReady();
 
+    /// <summary>What is wrong with the database or the disk, and what to do; empty when nothing is.</summary>
+    public string Trouble => Store.Trouble ?? "";
+
     internal NodeCore Core { get; }
 
     internal MessageStore Store { get; }
@@ -119,6 +122,41 @@ public sealed class SwarmNode : IAsyncDisposable
     /// <summary>Writes a consistent copy of the database while the node runs.</summary>
     /// <exception cref="StoreException">The copy could not be written.</exception>
     public void Backup(string path) => Store.Backup(path);
+
+    /// <summary>What the node holds and did.</summary>
+    /// <exception cref="StoreException">The database cannot be read.</exception>
+    public SwarmFigures ReadFigures()
+    {
+        StoreFigures store = Store.Figures(Core.Clock.Now);
+        SwarmView view = Core.View;
+        SwarmCounters counters = Core.Counters;
+        return new SwarmFigures
+        {
+            Node = Core.Hex,
+            Swarm = SwarmRing.ToHex(view.SwarmId),
+            Members = view.Size,
+            Answering = view.SwarmId == SwarmRing.Unassigned ? 0 : 1 + view.Peers.Count(p => Core.LinkTo(p.Hex) is { IsSilent: false }),
+            Swarms = view.Ring.Ids.Length,
+            Nodes = view.Roster.Members.Count,
+            NotReady = NotReady,
+            Trouble = Trouble,
+            Messages = store.Messages,
+            Accounts = store.Accounts,
+            MessageBytes = store.MessageBytes,
+            Tombstones = store.Tombstones,
+            Hints = store.Hints,
+            DatabaseBytes = store.UsedBytes,
+            MaxDatabaseBytes = store.MaxBytes,
+            Stores = counters.Stores,
+            Retrieves = counters.Retrieves,
+            Refused = counters.Refused,
+            Onions = counters.Onions,
+            Proxied = counters.Proxied,
+            Repaired = counters.Repaired,
+            Pushed = counters.Pushed,
+            HandedOver = counters.HandedOver,
+        };
+    }
 
     /// <summary>Stops the node; what was acknowledged is on disk.</summary>
     public async ValueTask DisposeAsync()

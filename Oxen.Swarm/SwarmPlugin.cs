@@ -13,8 +13,21 @@ namespace Oxen.Swarm;
 // An answer of the router is at most 1 MiB, so a retrieval is cut to what fits, with "more": true.
 
 /// <summary>Offers a storage node's API to the router's request handlers.</summary>
-public sealed class SwarmPlugin(SwarmNode node) : IRouterPlugin
+public sealed class SwarmPlugin : IRouterPlugin
 {
+    private readonly Func<SwarmNode?> _node;
+
+    /// <summary>For a node that runs.</summary>
+    public SwarmPlugin(SwarmNode node)
+        : this(() => node) => ArgumentNullException.ThrowIfNull(node);
+
+    /// <summary>For a node that may start later, or end sooner, than the router: requests meanwhile are answered <see cref="ResponseCode.Busy"/>.</summary>
+    public SwarmPlugin(Func<SwarmNode?> node)
+    {
+        ArgumentNullException.ThrowIfNull(node);
+        _node = node;
+    }
+
     // Base64 of this and the envelope stay below 1 MiB.
     private const long RetrieveBytes = 900_000;
 
@@ -30,7 +43,7 @@ public sealed class SwarmPlugin(SwarmNode node) : IRouterPlugin
 
     private async ValueTask<ResponseCode> AnswerAsync(RequestContext request)
     {
-        if (node.NotReady.Count > 0) return ResponseCode.Busy;
+        if (_node() is not { NotReady.Count: 0 } node) return ResponseCode.Busy;
         byte[] body = request.Body.ToArray();
         ApiResult result;
         if (!JsonWire.TryRead(body, out object? value) || value is not WireMap map || map.GetValueOrDefault("method") is not string method || map.GetValueOrDefault("params") is not WireMap parameters)

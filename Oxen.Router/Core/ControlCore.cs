@@ -152,6 +152,9 @@ internal sealed class ControlCore : ILinkEvents, IDirectoryWire, IDisposable
         Directory?.AddContacts(contacts, now);
     }
 
+    /// <summary>Every contact that routers can be found by.</summary>
+    public IReadOnlyCollection<RouterContact> KnownContacts => _directory.Known;
+
     /// <summary>How much of the network is known; null when the directory is a list.</summary>
     public (int Members, int Known, int Relays, int Exits)? ReadDirectory() =>
         Directory is null ? null : (_directory.MemberCount, _directory.Known.Count, _directory.Relays.Count, _directory.Exits.Count);

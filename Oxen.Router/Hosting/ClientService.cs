@@ -13,7 +13,7 @@ namespace Oxen.Router.Hosting;
 /// What the proxy doors see of a client: streams and UDP associations by isolation key. Each key has a group of its own, with
 /// its own paths and session; the shared group is made ready at the start.
 /// </summary>
-internal sealed class ClientService : IOnionStreams, IOnionDatagrams
+internal sealed partial class ClientService : IOnionStreams, IOnionDatagrams
 {
     private const int SharedGroup = 0;
 
@@ -60,6 +60,7 @@ internal sealed class ClientService : IOnionStreams, IOnionDatagrams
             if (connection.Tag is ClientGroup group) ServeWaiting(group, now);
         };
         sessions.UdpArrived = OnUdp;
+        sessions.Tick += now => DropIdleRelays(now, RelayIdle);
         sessions.TunnelReady = (group, _) =>
         {
             node.Notice(RouterNoticeKind.TunnelReady, "IP packets pass the tunnel");
@@ -99,7 +100,11 @@ internal sealed class ClientService : IOnionStreams, IOnionDatagrams
         await ready.WaitAsync(cancel).ConfigureAwait(false);
     }
 
-    public ValueTask<OnionStream> OpenAsync(IsolationKey isolation, CancellationToken cancel)
+    public ValueTask<OnionStream> OpenAsync(IsolationKey isolation, CancellationToken cancel) =>
+        OpenInAsync(now => GroupFor(isolation, now), $"{MaxGroups} isolation groups are in use; use fewer different proxy user names", cancel);
+
+    // A stream in the group that `find` gives on the session thread.
+    private ValueTask<OnionStream> OpenInAsync(Func<Instant, ClientGroup?> find, string none, CancellationToken cancel)
     {
         var opening = new Opening(new TaskCompletionSource<OnionStream>(TaskCreationOptions.RunContinuationsAsynchronously), cancel);
         _sessions.Post(now =>
@@ -110,9 +115,9 @@ internal sealed class ClientService : IOnionStreams, IOnionDatagrams
                 return;
             }
 
-            if (GroupFor(isolation, now) is not { } group)
+            if (find(now) is not { } group)
             {
-                opening.Completion.TrySetException(new OnionUnavailableException($"{MaxGroups} isolation groups are in use; use fewer different proxy user names"));
+                opening.Completion.TrySetException(new OnionUnavailableException(none));
                 return;
             }
 
@@ -192,12 +197,17 @@ internal sealed class ClientService : IOnionStreams, IOnionDatagrams
 
         if (number == SharedGroup) return false;
         _groups.Remove(oldest);
+        End(number, now);
+        return true;
+    }
+
+    private void End(int number, Instant now)
+    {
         _lastUse.Remove(number);
         _waiting.Remove(number);
         SignalReady(number); // whoever waits tries again, in a group made anew
         if (_sessions.Client!.TryGet(number, out ClientGroup? group)) _sessions.Client.Close(group!, now);
         _control.Post(_ => _control.Core.Client!.Drop(number));
-        return true;
     }
 
     private bool IsBusy(int number) =>
@@ -381,11 +391,3 @@ internal sealed class ClientService : IOnionStreams, IOnionDatagrams
         }
     }
 }
-
-/// <param name="WaitingStreams">Openings that wait for a session with an exit.</param>
-internal sealed record ClientView(IReadOnlyList<GroupView> Groups, int OpenStreams, int WaitingStreams);
-
-internal sealed record GroupView(int Number, ClientGroupState State, int Switches, IReadOnlyList<PathView> Paths, QuicStats? Quic, bool Tunnel, bool Leased);
-
-/// <param name="HopRtt">Last round trip to each hop; zero where unknown.</param>
-internal sealed record PathView(bool Active, bool Attached, IReadOnlyList<string> Hops, TimeSpan[] HopRtt, long PacketsUp, long PacketsDown, TimeSpan Left);

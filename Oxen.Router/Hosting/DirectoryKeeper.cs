@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using Microsoft.Extensions.Logging;
 using Oxen.Router.Core;
 using Oxen.Router.Core.Directory;
@@ -51,6 +52,8 @@ internal sealed class DirectoryKeeper : IAsyncDisposable
     private ContactList _list;
     private RouterContact[] _contacts;
     private DateTime _listWritten;
+    private ContactListNodes? _storage;
+    private volatile FrozenDictionary<RouterId, RouterContact> _found = FrozenDictionary<RouterId, RouterContact>.Empty;
     private Task _work = Task.CompletedTask;
 
     private DirectoryKeeper(DirectoryKeeperOptions options, ILogger log, TimeProvider time, byte[] networkId, ContactList list)
@@ -124,6 +127,24 @@ internal sealed class DirectoryKeeper : IAsyncDisposable
         if (_options.Gossip) _nodes.Add((node, InState(isClient ? ClientFile : RelayFile), -1));
     }
 
+    /// <summary>The storage nodes of the contact list.</summary>
+    public ContactListNodes StorageNodes()
+    {
+        _storage ??= new ContactListNodes(_contacts);
+        return _storage;
+    }
+
+    /// <summary>A storage node has another address; heard on a thread of the pool.</summary>
+    public event Action? StorageMoved;
+
+    /// <summary>Where a router is found: by the newest contact that is known, of the list or of the network. Null: not known.</summary>
+    public UdpAddress? AddressOf(ReadOnlySpan<byte> routerId)
+    {
+        var id = new RouterId(routerId);
+        RouterContact? contact = _found.GetValueOrDefault(id) ?? Array.Find(_contacts, c => c.Id == id);
+        return contact?.Addresses[0];
+    }
+
     public void Start() => _work = Task.Run(WorkAsync, CancellationToken.None);
 
     /// <summary>Writes everything down. The routers still run.</summary>
@@ -173,6 +194,7 @@ internal sealed class DirectoryKeeper : IAsyncDisposable
                 {
                     listAt = since + ListEvery;
                     ReadListAgain();
+                    await LookForStorageAsync().ConfigureAwait(false);
                 }
 
                 if (since < saveAt) continue;
@@ -183,6 +205,24 @@ internal sealed class DirectoryKeeper : IAsyncDisposable
         catch (OperationCanceledException)
         {
             // The end.
+        }
+    }
+
+    // Routers move; the list's word of where a storage node is may be old.
+    private async Task LookForStorageAsync()
+    {
+        if ((_storage is null && StorageMoved is null) || _nodes.Count == 0) return;
+        try
+        {
+            IReadOnlyList<RouterContact> known = await _nodes[0].Node.ReadStorageContactsAsync().WaitAsync(TimeSpan.FromSeconds(2)).ConfigureAwait(false);
+            if (known.All(c => _found.TryGetValue(c.Id, out RouterContact? before) && before.Addresses[0] == c.Addresses[0])) return;
+            _found = known.ToFrozenDictionary(c => c.Id);
+            _storage?.Set(_contacts);
+            StorageMoved?.Invoke();
+        }
+        catch (TimeoutException)
+        {
+            // The next round.
         }
     }
 
@@ -197,6 +237,7 @@ internal sealed class DirectoryKeeper : IAsyncDisposable
             if (list.IssuedUnixSeconds <= _list.IssuedUnixSeconds) return;
             _list = list;
             _contacts = [.. list.Contacts.Where(c => c.VerifyTimeless() == ContactFault.None)];
+            _storage?.Set(_contacts);
             foreach ((RouterNode node, _, _) in _nodes) node.SetRoster(RelayRoster.From(list), list.ExpiresUnixSeconds, _contacts);
             RouterLog.ListRead(_log, _contacts.Length, ContactWords.Date(list.ExpiresUnixSeconds), list.Contacts.Count - _contacts.Length);
         }

@@ -5,7 +5,7 @@ namespace Oxen.Router.Hosting;
 /// <summary>
 /// Every log line of the router: one id, one template each. Nothing at Information or above is written per request, and
 /// nothing at any level says who talks to whom (<see cref="Redacted{T}"/>), carries payload or keys.
-/// Ids: 1000 process, 1100 links, 1200 paths, 1300 doors, 1400 exit, 1500 plug-ins, 1600 tunnel, 1900 ledger and names.
+/// Ids: 1000 process, 1100 links, 1200 paths, 1300 doors, 1400 exit, 1500 plug-ins, 1600 tunnel, 1700 swarm, 1900 ledger and names.
 /// </summary>
 internal static partial class RouterLog
 {
@@ -92,6 +92,15 @@ internal static partial class RouterLog
 
     [LoggerMessage(1603, LogLevel.Warning, "a killed exit had left its address translation; it was taken back")]
     public static partial void TunnelRecovered(ILogger log);
+
+    [LoggerMessage(1700, LogLevel.Information, "storage is open: HTTPS on {Address}; swarm {Swarm} of {Members} members, {Nodes} storage nodes in all")]
+    public static partial void SwarmOpen(ILogger log, string address, string swarm, int members, int nodes);
+
+    [LoggerMessage(1701, LogLevel.Warning, "storage: {Count} of the other storage nodes do not answer; `oxen swarm status` names them")]
+    public static partial void SwarmUnreachable(ILogger log, int count);
+
+    [LoggerMessage(1702, LogLevel.Error, "storage: {Trouble}")]
+    public static partial void SwarmTrouble(ILogger log, string trouble);
 
     [LoggerMessage(1900, LogLevel.Information, "a copy of the ledger ({Engine}) stands at height {Height}; JSON-RPC: {Address}")]
     public static partial void LedgerOpen(ILogger log, string engine, ulong height, string address);

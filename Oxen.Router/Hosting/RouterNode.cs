@@ -164,6 +164,9 @@ internal sealed class RouterNode : IControlEvents, IAsyncDisposable
         ? new DirectoryView(d.Members, d.Known, d.Relays, d.Exits, _control.Core.Directory!.Fetch?.CurrentAsOfUnixSeconds ?? 0)
         : null);
 
+    /// <summary>The newest contacts of routers that keep messages; none for a router whose directory stays as it was started.</summary>
+    public Task<IReadOnlyList<RouterContact>> ReadStorageContactsAsync() => _control.InvokeAsync<IReadOnlyList<RouterContact>>(_ => [.. _control.Core.KnownContacts.Where(c => c.IsStorage)]);
+
     /// <summary>Another contact list: who may be a relay until when, and contacts to find them by.</summary>
     public void SetRoster(RelayRoster roster, long untilUnixSeconds, IReadOnlyList<RouterContact> contacts)
     {

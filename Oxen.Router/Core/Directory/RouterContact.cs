@@ -37,6 +37,9 @@ internal enum RouterCapabilities : byte
 
     /// <summary>An exit that takes IP packets as well.</summary>
     Tunnel = 4,
+
+    /// <summary>Keeps messages of a swarm, and serves the storage API by HTTPS at the same address and port number, over TCP.</summary>
+    Storage = 8,
 }
 
 /// <summary>What a router says of itself, signed by its identity. Immutable.</summary>
@@ -56,7 +59,7 @@ internal sealed class RouterContact
 
     private const int FixedBytes = 1284;
     private const int MinBytes = FixedBytes + 1 + 1 + 1 + 7 + RouterIdentity.SignatureBytes;
-    private const RouterCapabilities AllCapabilities = RouterCapabilities.Relay | RouterCapabilities.Exit | RouterCapabilities.Tunnel;
+    private const RouterCapabilities AllCapabilities = RouterCapabilities.Relay | RouterCapabilities.Exit | RouterCapabilities.Tunnel | RouterCapabilities.Storage;
 
     private readonly byte[] _encoded;
     private readonly UdpAddress[] _addresses;
@@ -80,6 +83,8 @@ internal sealed class RouterContact
     public bool IsRelay => (Capabilities & RouterCapabilities.Relay) != 0;
 
     public bool IsExit => (Capabilities & RouterCapabilities.Exit) != 0;
+
+    public bool IsStorage => (Capabilities & RouterCapabilities.Storage) != 0;
 
     public bool HasTunnel => IsExit && (Capabilities & RouterCapabilities.Tunnel) != 0;
 

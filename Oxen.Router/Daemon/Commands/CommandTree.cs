@@ -67,6 +67,7 @@ internal sealed class CommandTree(Screen screen, CommandBodies bodies)
         root.Add(new WalletCommands(screen).Build());
         root.Add(new NodeCommands(screen).Build());
         root.Add(new LedgerCommands(screen).Build());
+        root.Add(new SwarmCommands(screen).Build());
         var config = new Command("config", "Work with configuration files.") { ConfigCheck() };
         root.Add(config);
         root.Add(ShowVersion());

@@ -42,8 +42,7 @@ internal sealed class ContactVerbs(Screen screen)
             UdpAddress address = UdpAddress.From(config.ReachedAt);
             if (!RouterContact.IsPublishable(address)) throw new UserException(ExitCode.Usage, "OXN2001", $"{config.ReachedAt} is no address that others could reach", "Set `address` to a unicast address that is not link-local.");
             long now = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
-            RouterCapabilities capabilities = RouterCapabilities.Relay | (config.Roles.HasFlag(RouterRoles.Exit) ? RouterCapabilities.Exit : RouterCapabilities.None)
-                | (config.Exit.Tunnel is null ? RouterCapabilities.None : RouterCapabilities.Tunnel);
+            RouterCapabilities capabilities = config.Capabilities;
             RouterContact contact = RouterContact.Create(identity, onion, capabilities, [address], config.Relay.Region, config.Relay.Operator, now - Hour, now + parsed.GetValue(valid) * Day);
             string path = parsed.GetRequiredValue(to);
             ContactFiles.Write(path, contact.Encoded);

@@ -75,6 +75,7 @@ internal sealed class StatusVerb(Screen screen)
                 report.Network.Select(n => (IReadOnlyList<string>)[n.Router, Number(n.Members), Number(n.Known), Number(n.Relays), Number(n.Exits), n.AskedUnixSeconds == 0 ? "" : ContactWords.Date(n.AskedUnixSeconds)]));
         }
 
+        if (report.Swarm is { } swarm) SwarmNodeCommands.Show(screen, swarm);
         if (report.Paths.Count == 0) return;
         screen.Table(
             ["path", "hops, with round trip", "packets up", "packets down", "lasts"],

@@ -186,6 +186,7 @@ internal sealed partial class ConfigReader
             Directory = Directory(directory, ledger),
             Names = Names(_sections["names"], ledger, roles),
             Ledger = ledger,
+            Swarm = Swarm(_sections["swarm"], roles, listen, reached),
             Log = new LogConfig
             {
                 Level = OneOf(log, "level", "information", ["trace", "debug", "information", "warning", "error"]),

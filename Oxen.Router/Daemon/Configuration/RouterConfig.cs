@@ -67,6 +67,13 @@ internal sealed record RouterConfig
     /// <summary>This process's copy of the ledger; null: none.</summary>
     public LedgerConfig? Ledger { get; init; }
 
+    /// <summary>A relay's storage; null: none.</summary>
+    public SwarmConfig? Swarm { get; init; }
+
+    /// <summary>What the relay's contact says that it does.</summary>
+    public RouterCapabilities Capabilities => RouterCapabilities.Relay | (Roles.HasFlag(RouterRoles.Exit) ? RouterCapabilities.Exit : RouterCapabilities.None)
+        | (Exit.Tunnel is null ? RouterCapabilities.None : RouterCapabilities.Tunnel) | (Swarm is null ? RouterCapabilities.None : RouterCapabilities.Storage);
+
     public LogConfig Log { get; init; } = new();
 }
 

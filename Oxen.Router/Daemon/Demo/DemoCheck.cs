@@ -11,10 +11,10 @@ using Oxen.Router.Hosting;
 namespace Oxen.Router.Daemon.Demo;
 
 /// <summary>
-/// `oxen demo --check`: moves data both ways through the proxy and compares digests, fetches over IPv6, sends UDP, takes a relay
-/// of the path away in the middle of a transfer, and says what it saw.
+/// `oxen demo --check`: moves data both ways through the proxy and compares digests, fetches over IPv6, sends UDP, stores a message and
+/// takes two of those that keep it away, takes a relay of the path away in the middle of a transfer, and says what it saw.
 /// </summary>
-internal sealed class DemoCheck(DemoOptions options, DemoNetwork network, DemoTargets targets, ProxyDoors doors, DemoJournal journal, SharedDropCounters doorDrops, double firstByteMilliseconds)
+internal sealed class DemoCheck(DemoOptions options, DemoNetwork network, DemoTargets targets, ProxyDoors doors, DemoSwarm swarm, DemoJournal journal, SharedDropCounters doorDrops, double firstByteMilliseconds)
 {
     private const long TransferBytes = 64L << 20;
     private const int Datagrams = 64;
@@ -36,13 +36,14 @@ internal sealed class DemoCheck(DemoOptions options, DemoNetwork network, DemoTa
         double perPacket = packets == 0 ? 0 : (double)(allocated - allocatedBefore) / packets;
         bool v6Ok = await FetchIPv6Async(cancel).ConfigureAwait(false);
         bool udpOk = await EchoUdpAsync(cancel).ConfigureAwait(false);
+        DemoSwarmResult stored = await StoreAsync(cancel).ConfigureAwait(false);
         ClientView view = await ProbedViewAsync(cancel).ConfigureAwait(false);
         double? repair = null;
         bool repairOk = true;
         if (options.Spares > 0) (repairOk, repair) = await RepairAsync(cancel).ConfigureAwait(false);
         SortedDictionary<string, long> drops = await DemoCommand.DropsAsync(network, doorDrops).ConfigureAwait(false);
         double[] builds = journal.BuildMilliseconds;
-        bool ok = downOk && upOk && v6Ok && udpOk && repairOk;
+        bool ok = downOk && upOk && v6Ok && udpOk && stored.Ok && repairOk;
 
         if (options.Json)
         {
@@ -62,6 +63,9 @@ internal sealed class DemoCheck(DemoOptions options, DemoNetwork network, DemoTa
                 json.WriteNumber("packets", packets);
                 json.WriteBoolean("ipv6_ok", v6Ok);
                 json.WriteBoolean("udp_ok", udpOk);
+                json.WriteBoolean("swarm_ok", stored.Ok);
+                json.WriteNumber("swarm_store_ms", Math.Round(stored.StoreMilliseconds));
+                json.WriteNumber("swarm_retrieve_ms", Math.Round(stored.RetrieveMilliseconds));
                 json.WriteBoolean("repair_ok", repairOk);
                 json.WriteStartObject("drops");
                 foreach ((string reason, long count) in drops) json.WriteNumber(reason, count);
@@ -178,6 +182,14 @@ internal sealed class DemoCheck(DemoOptions options, DemoNetwork network, DemoTa
         }
 
         return back == Datagrams;
+    }
+
+    private async Task<DemoSwarmResult> StoreAsync(CancellationToken cancel)
+    {
+        using var limit = Limit(cancel);
+        DemoSwarmResult result = await DemoSwarmCheck.RunAsync(swarm, network.Client.Client!, doors.Socks!, limit.Token).ConfigureAwait(false);
+        Add("a message waits", result.Ok, result.Words);
+        return result;
     }
 
     /// <summary>Stops the middle relay of the path in use during a download; the download must end well, over a spare.</summary>

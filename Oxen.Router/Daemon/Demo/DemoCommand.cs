@@ -46,16 +46,18 @@ internal static class DemoCommand
         await using ProxyDoors doors = await ProxyDoors.OpenAsync(client, options.Socks, options.Http, new Dictionary<string, string>(), drops, cancel).ConfigureAwait(false);
         await WaitReadyAsync(client, cancel).ConfigureAwait(false);
         double firstByte = await FirstByteAsync(doors, targets, cancel).ConfigureAwait(false);
-        if (options.EndpointsFile is { } file) await WriteEndpointsAsync(file, network, doors, targets, cancel).ConfigureAwait(false);
+        // Only now: nothing that starts beside may delay the first byte.
+        await using DemoSwarm swarm = await DemoSwarm.StartAsync(network.Slots, cancel).ConfigureAwait(false);
+        if (options.EndpointsFile is { } file) await WriteEndpointsAsync(file, network, doors, targets, swarm, cancel).ConfigureAwait(false);
 
         if (options.Check)
         {
-            var check = new DemoCheck(options, network, targets, doors, journal, drops, firstByte);
+            var check = new DemoCheck(options, network, targets, doors, swarm, journal, drops, firstByte);
             return await check.RunAsync(screen, cancel).ConfigureAwait(false);
         }
 
-        if (options.Json) WriteJson(screen, network, doors, targets, firstByte);
-        else Introduce(screen, options, doors, targets, firstByte);
+        if (options.Json) WriteJson(screen, network, doors, targets, swarm, firstByte);
+        else Introduce(screen, options, doors, targets, swarm, firstByte);
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         if (options.Duration is { } duration) limit.CancelAfter(duration);
         try
@@ -72,11 +74,12 @@ internal static class DemoCommand
         return ExitCode.Ok;
     }
 
-    /// <summary>The one exception to the exits' policy: the demo's own targets on loopback.</summary>
+    /// <summary>The exceptions to the exits' policy: the demo's own targets and storage nodes on loopback.</summary>
     private static List<ExitRule> Exceptions(DemoTargets targets)
     {
         var rules = new List<ExitRule> { ExitRule.Parse($"allow 127.0.0.1:{targets.WebPort} tcp"), ExitRule.Parse($"allow 127.0.0.1:{targets.UdpPort} udp") };
         if (targets.HasIPv6) rules.Add(ExitRule.Parse($"allow [::1]:{targets.WebPort} tcp"));
+        rules.AddRange(DemoSwarm.Exceptions);
         return rules;
     }
 
@@ -108,7 +111,7 @@ internal static class DemoCommand
         Timeout = TimeSpan.FromMinutes(2),
     };
 
-    private static async Task WriteEndpointsAsync(string file, DemoNetwork network, ProxyDoors doors, DemoTargets targets, CancellationToken cancel)
+    private static async Task WriteEndpointsAsync(string file, DemoNetwork network, ProxyDoors doors, DemoTargets targets, DemoSwarm swarm, CancellationToken cancel)
     {
         string temporary = file + ".new";
         try
@@ -117,7 +120,7 @@ internal static class DemoCommand
             await using (var json = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true }))
             {
                 json.WriteStartObject();
-                WriteEndpoints(json, network, doors, targets);
+                WriteEndpoints(json, network, doors, targets, swarm);
                 json.WriteEndObject();
             }
 
@@ -132,13 +135,14 @@ internal static class DemoCommand
         cancel.ThrowIfCancellationRequested();
     }
 
-    private static void WriteEndpoints(Utf8JsonWriter json, DemoNetwork network, ProxyDoors doors, DemoTargets targets)
+    private static void WriteEndpoints(Utf8JsonWriter json, DemoNetwork network, ProxyDoors doors, DemoTargets targets, DemoSwarm swarm)
     {
         json.WriteString("socks", doors.Socks!.ToString());
         json.WriteString("http", doors.Http!.ToString());
         json.WriteString("web_target", targets.Url);
         if (targets.HasIPv6) json.WriteString("web_target_ipv6", targets.UrlIPv6);
         json.WriteString("udp_echo", $"127.0.0.1:{targets.UdpPort}");
+        swarm.WriteEndpoints(json);
         if (network.Files is not { } files) return;
         json.WriteString("status", files.StatusSocket);
         json.WriteStartArray("routers");
@@ -156,13 +160,13 @@ internal static class DemoCommand
         json.WriteEndArray();
     }
 
-    private static void WriteJson(Screen screen, DemoNetwork network, ProxyDoors doors, DemoTargets targets, double firstByte) => screen.Json(json =>
+    private static void WriteJson(Screen screen, DemoNetwork network, ProxyDoors doors, DemoTargets targets, DemoSwarm swarm, double firstByte) => screen.Json(json =>
     {
-        WriteEndpoints(json, network, doors, targets);
+        WriteEndpoints(json, network, doors, targets, swarm);
         json.WriteNumber("first_byte_ms", Math.Round(firstByte));
     });
 
-    private static void Introduce(Screen screen, DemoOptions options, ProxyDoors doors, DemoTargets targets, double firstByte)
+    private static void Introduce(Screen screen, DemoOptions options, ProxyDoors doors, DemoTargets targets, DemoSwarm swarm, double firstByte)
     {
         TextWriter to = screen.Output;
         to.WriteLine(string.Create(CultureInfo.InvariantCulture, $"A network of {options.Relays} relays and {options.Exits} exits runs on this machine; the first byte came through {options.Hops} hops after {firstByte / 1000:F1} s."));
@@ -171,7 +175,11 @@ internal static class DemoCommand
         to.WriteLine($"  curl --proxy http://{doors.Http} {targets.Url}bytes/67108864 --output /dev/null");
         to.WriteLine();
         to.WriteLine($"SOCKS5 {doors.Socks} (TCP, and UDP: an echo listens on 127.0.0.1:{targets.UdpPort}), HTTP proxy {doors.Http}.");
-        to.WriteLine("Exits refuse loopback addresses; here they make one exception, for the demo's own web server and echo. Ctrl-C stops all.");
+        to.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{DemoSwarm.Nodes} storage nodes in {DemoSwarm.Swarms} swarms; one of them (a seed too): {swarm.FirstUrl}"));
+        to.WriteLine();
+        to.WriteLine($"  oxen wallet new --out me.key && oxen swarm store --account me.key --text hello --node {swarm.FirstUrl} && oxen swarm retrieve --account me.key --node {swarm.FirstUrl}");
+        to.WriteLine();
+        to.WriteLine("Exits refuse loopback addresses; here they make an exception for the demo's own web server, echo and storage nodes. Ctrl-C stops all.");
         to.WriteLine();
     }
 

@@ -7,6 +7,7 @@ using Oxen.Router.Hosting.Files;
 using Oxen.Router.Exit;
 using Oxen.Router.Handlers;
 using Oxen.Router.Hosting;
+using Oxen.Swarm;
 
 namespace Oxen.Router.Daemon.Demo;
 
@@ -48,6 +49,7 @@ internal sealed class DemoNetwork : IAsyncDisposable
     private readonly List<IDemoRouter> _routers = [];
     private readonly List<RouterContact> _contacts = [];
     private readonly List<IDisposable> _keys = [];
+    private readonly List<DemoSlot> _slots = [];
 
     private DemoNetwork(DemoNetworkOptions options)
     {
@@ -61,6 +63,9 @@ internal sealed class DemoNetwork : IAsyncDisposable
     public RouterNode Client { get; private set; } = null!;
 
     public NodeDirectory Directory { get; private set; } = NodeDirectory.Empty;
+
+    /// <summary>Places for storage nodes at routers of this process.</summary>
+    public IReadOnlyList<DemoSlot> Slots => _slots;
 
     /// <summary>With a process for each router: where their files are.</summary>
     public DemoDirectory? Files { get; }
@@ -138,6 +143,8 @@ internal sealed class DemoNetwork : IAsyncDisposable
         RouterIdentity identity = Keep(RouterIdentity.Create(entropy));
         OnionKeyPair onion = OnionKeyPair.Create(entropy);
         OnionKeyRing ring = Keep(new OnionKeyRing(onion, Instant.Zero));
+        var slot = new DemoSlot(identity);
+        _slots.Add(slot);
         var node = new RouterNode(new RouterNodeOptions
         {
             Name = name,
@@ -145,7 +152,7 @@ internal sealed class DemoNetwork : IAsyncDisposable
             Identity = identity,
             OnionKeys = ring,
             ExitPolicy = exit ? ExitPolicy.CreateDefault(_options.Exceptions) : null,
-            Plugins = [new PingPlugin(), new IntrosetPlugin()],
+            Plugins = [new PingPlugin(), new IntrosetPlugin(), new SwarmPlugin(() => slot.Node)],
             Shard = Shard,
             Entropy = _options.Entropy,
             OnNotice = _options.OnNotice,

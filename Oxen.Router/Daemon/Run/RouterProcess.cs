@@ -50,6 +50,7 @@ internal sealed class RouterProcess : IAsyncDisposable
     private RouterNode? _relay;
     private RouterNode? _client;
     private TunnelEnd? _clientTunnel, _exitTunnel;
+    private SwarmEnd? _swarm;
     private ProxyDoors? _doors;
     private DnsEnd? _dns;
     private LedgerEnd? _ledger;
@@ -132,6 +133,8 @@ internal sealed class RouterProcess : IAsyncDisposable
         if (_ledger is not null) await _ledger.DisposeAsync().ConfigureAwait(false);
         (_names, _nodeServer, _ledger) = (null, null, null);
         (_clientTunnel, _exitTunnel) = (null, null);
+        if (_swarm is not null) await _swarm.DisposeAsync().ConfigureAwait(false);
+        _swarm = null;
         _keys?.Dispose();
         (_keeper, _status, _dns, _doors, _client, _relay, _keys) = (null, null, null, null, null, null, null);
     }
@@ -154,6 +157,7 @@ internal sealed class RouterProcess : IAsyncDisposable
             Dns = _dns?.Status(),
             Trouble = _client?.Client?.Trouble ?? "",
             Network = await NetworkAsync().ConfigureAwait(false),
+            Swarm = _swarm?.ReadStatus(),
         };
     }
 
@@ -174,22 +178,17 @@ internal sealed class RouterProcess : IAsyncDisposable
 
     private async Task BeginAsync(CancellationToken cancel)
     {
-        _keeper = DirectoryKeeper.Load(
-            new DirectoryKeeperOptions
-            {
-                ContactsFile = _config.ContactsFile,
-                ContactsKey = _config.ContactsKey,
-                Network = _config.Network,
-                Gossip = _config.Directory.Gossip,
-                StateDirectory = _config.Directory.StateDirectory,
-                Fetch = new FetchOptions { Sources = _config.Directory.Sources, Agree = _config.Directory.Agree },
-            },
-            _log,
-            _time);
+        _keeper = LoadDirectory(_config, _log, _time);
         NodeDirectory directory = _keeper.ListDirectory();
 
         await OpenLedgerAsync(cancel).ConfigureAwait(false);
-        if (_config.Roles.HasFlag(RouterRoles.Relay)) OpenRelay(directory);
+        if (_config.Roles.HasFlag(RouterRoles.Relay))
+        {
+            _keys = RouterKeys.Load(_config, directory, _time.GetUtcNow());
+            if (_config.Swarm is { } swarm) _swarm = await SwarmEnd.OpenAsync(swarm, _keys.Identity, Nodes, _keeper, _log, _time).ConfigureAwait(false);
+            OpenRelay(_keys);
+        }
+
         if (_config.Roles.HasFlag(RouterRoles.Client)) OpenClient();
         _names = NameEnd.Open(_config.Names, _ledger, _client?.Client, _time);
         _relay?.Start(directory);
@@ -237,9 +236,8 @@ internal sealed class RouterProcess : IAsyncDisposable
     /// <summary>Who may be a relay, where that is not the contact list's affair.</summary>
     private INodeSource? Nodes => _config.Directory.Nodes switch { NodesFrom.Ledger => _ledger!.Nodes, NodesFrom.Server => _nodeServer, _ => null };
 
-    private void OpenRelay(NodeDirectory directory)
+    private void OpenRelay(RouterKeys keys)
     {
-        _keys = RouterKeys.Load(_config, directory, _time.GetUtcNow());
         int shards = UdpSocketFactory.BatchesMissing is not null ? 1 : _config.Shards == 0 ? Math.Clamp(Environment.ProcessorCount, 1, 16) : _config.Shards;
         bool exit = _config.Roles.HasFlag(RouterRoles.Exit);
         ExitPolicy? policy = null;
@@ -259,14 +257,14 @@ internal sealed class RouterProcess : IAsyncDisposable
         {
             Name = exit ? "exit" : "relay",
             Listen = UdpAddress.From(_config.Listen),
-            Identity = _keys.Identity,
-            OnionKeys = _keys.OnionKeys,
+            Identity = keys.Identity,
+            OnionKeys = keys.OnionKeys,
             ExitPolicy = policy,
             Tunnel = _exitTunnel?.Router,
             Directory = _keeper!.ForRelay(OwnRouter()),
             Nodes = Nodes,
             ExitLimits = new ExitLimits { ConnectTime = _config.Exit.ConnectTime, AssociationIdle = _config.Exit.UdpIdle },
-            Plugins = [new PingPlugin(), new IntrosetPlugin(), .. _ledger is null ? [] : new IRouterPlugin[] { _ledger.Plugin }],
+            Plugins = [new PingPlugin(), new IntrosetPlugin(), .. new[] { _ledger?.Plugin, _swarm?.Plugin }.OfType<IRouterPlugin>()],
             Shards = shards,
             Shard = new ShardOptions { ReplayFilterBytes = _config.Relay.ReplayFilterBytes },
 
@@ -281,10 +279,24 @@ internal sealed class RouterProcess : IAsyncDisposable
         if (exit) RouterLog.ExitOpen(_log, _config.Exit.Rules.Count, _config.Exit.Except.Count);
     }
 
+    /// <summary>The files of the network that a configuration names.</summary>
+    public static DirectoryKeeper LoadDirectory(RouterConfig config, ILogger log, TimeProvider time) => DirectoryKeeper.Load(
+        new DirectoryKeeperOptions
+        {
+            ContactsFile = config.ContactsFile,
+            ContactsKey = config.ContactsKey,
+            Network = config.Network,
+            Gossip = config.Directory.Gossip,
+            StateDirectory = config.Directory.StateDirectory,
+            Fetch = new FetchOptions { Sources = config.Directory.Sources, Agree = config.Directory.Agree },
+        },
+        log,
+        time);
+
     /// <summary>What the relay says of itself, and how its next onion key is written down.</summary>
     private OwnRouter OwnRouter() => new()
     {
-        Capabilities = RouterCapabilities.Relay | (_config.Roles.HasFlag(RouterRoles.Exit) ? RouterCapabilities.Exit : RouterCapabilities.None),
+        Capabilities = _config.Capabilities,
         Addresses = [UdpAddress.From(_config.ReachedAt)],
         Region = _config.Relay.Region,
         Operator = _config.Relay.Operator,
@@ -306,9 +318,9 @@ internal sealed class RouterProcess : IAsyncDisposable
 
     /// <summary>The user's rules about paths.</summary>
     /// <exception cref="UserException">The table of networks cannot be read.</exception>
-    private PathRules Rules()
+    private static PathRules Rules(RouterConfig config)
     {
-        ClientRules rules = _config.Client.Rules;
+        ClientRules rules = config.Client.Rules;
         return new PathRules
         {
             ExcludedRouters = rules.Routers.ToHashSet(),
@@ -316,46 +328,54 @@ internal sealed class RouterProcess : IAsyncDisposable
             ExcludedCountries = rules.Countries.ToHashSet(StringComparer.Ordinal),
             Regions = rules.Regions.ToHashSet(StringComparer.Ordinal),
             PrefersQuick = rules.PrefersQuick,
-            Networks = _config.Directory.NetworksFile.Length > 0 ? NetworkFile.Read(_config.Directory.NetworksFile) : null,
+            Networks = config.Directory.NetworksFile.Length > 0 ? NetworkFile.Read(config.Directory.NetworksFile) : null,
         };
     }
 
     private void OpenClient()
     {
-        // Its own socket on a free port: from outside, a client beside a relay is not to be told from any other client.
-        var any = new IPEndPoint(_config.Listen.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6 ? IPAddress.IPv6Any : IPAddress.Any, 0);
-        int shards = 1;
+        const int shards = 1;
         if (_config.Tun is { } tun)
         {
             _clientTunnel = TunnelEnd.OpenClient(tun, shards);
             RouterLog.TunnelOpen(_log, _clientTunnel.Name, _clientTunnel.HasIPv6 ? "IPv4 and IPv6" : "IPv4 alone");
         }
 
-        _client = Open(any, new RouterNodeOptions
+        bool proxied = _config.Client.Socks is not null || _config.Client.Http is not null || _config.Dns?.Service.Forward == DnsForward.Exit;
+        _client = OpenClient(_config, _keeper!, Nodes, _time, proxied, _clientTunnel?.Router, OnNotice);
+    }
+
+    /// <summary>A client's router, not started.</summary>
+    /// <param name="nodes">Says who may be a relay; null: the contact list does.</param>
+    /// <param name="proxied">Its doors will ask for paths.</param>
+    public static RouterNode OpenClient(RouterConfig config, DirectoryKeeper keeper, INodeSource? nodes, TimeProvider time, bool proxied, RouterTunnel? tunnel, Action<RouterNotice>? notice)
+    {
+        // Its own socket on a free port: from outside, a client beside a relay is not to be told from any other client.
+        var any = new IPEndPoint(config.Listen.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6 ? IPAddress.IPv6Any : IPAddress.Any, 0);
+        return Open(any, new RouterNodeOptions
         {
             Name = "client",
             Listen = UdpAddress.From(any),
-            Shards = shards,
-            Tunnel = _clientTunnel?.Router,
-            Proxied = _config.Client.Socks is not null || _config.Client.Http is not null || _config.Dns?.Service.Forward == DnsForward.Exit,
-            Links = new LinkOptions { Transport = LinkOptions.TransportFor(_config.Client.PacketSize) },
+            Tunnel = tunnel,
+            Proxied = proxied,
+            Links = new LinkOptions { Transport = LinkOptions.TransportFor(config.Client.PacketSize) },
             Client = new ClientPathOptions
             {
-                Hops = _config.Client.Hops,
-                Spares = _config.Client.Spares,
-                Exit = _config.Client.Exit ?? default,
-                Class = _config.Client.PacketSize,
-                Rules = Rules(),
-                Guards = new GuardOptions { Primary = _config.Client.Guards },
-                GuardStore = _keeper!.GuardStore,
+                Hops = config.Client.Hops,
+                Spares = config.Client.Spares,
+                Exit = config.Client.Exit ?? default,
+                Class = config.Client.PacketSize,
+                Rules = Rules(config),
+                Guards = new GuardOptions { Primary = config.Client.Guards },
+                GuardStore = keeper.GuardStore,
             },
-            Directory = _keeper.ForClient(),
-            Nodes = Nodes,
+            Directory = keeper.ForClient(),
+            Nodes = nodes,
             Shard = new ShardOptions { ReplayFilterBytes = 4 << 20 },
-            Socket = new UdpSocketOptions { DualStack = any.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6, Mark = _config.Tun?.Mark ?? 0 },
-            Nice = _config.Nice,
-            Time = _time,
-            OnNotice = OnNotice,
+            Socket = new UdpSocketOptions { DualStack = any.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6, Mark = config.Tun?.Mark ?? 0 },
+            Nice = config.Nice,
+            Time = time,
+            OnNotice = notice,
         });
     }
 

@@ -35,7 +35,13 @@ internal sealed record StatusReport
     /// <summary>What each router knows of the network; empty without gossip.</summary>
     public IReadOnlyList<NetworkStatus> Network { get; init; } = [];
 
+    /// <summary>A relay's storage; null without one.</summary>
+    public SwarmStatus? Swarm { get; init; }
+
     public string ToJson() => JsonSerializer.Serialize(this, Form);
+
+    /// <summary>A part of a report in the same form.</summary>
+    public static string Write<T>(T part) => JsonSerializer.Serialize(part, Form);
 
     public static StatusReport Parse(string json) => JsonSerializer.Deserialize<StatusReport>(json, Form) ?? throw new JsonException("an empty answer");
 
@@ -59,6 +65,10 @@ internal sealed record DnsStatus(IReadOnlyList<string> Listen, string Forward, i
 /// <param name="HopMilliseconds">Last round trip to each hop; 0 where unknown.</param>
 /// <param name="Tunnel">It carries IP packets, not the proxies' streams.</param>
 internal sealed record PathStatus(bool Active, IReadOnlyList<string> Hops, IReadOnlyList<double> HopMilliseconds, long PacketsUp, long PacketsDown, double SecondsLeft, bool Tunnel = false);
+
+/// <param name="Https">Where its door listens.</param>
+/// <param name="Unreachable">Storage nodes that failed their last tests.</param>
+internal sealed record SwarmStatus(string Https, Oxen.Swarm.SwarmFigures Figures, IReadOnlyList<string> Unreachable);
 
 /// <param name="Members">Routers that may be relays.</param>
 /// <param name="Known">Of those, how many could be found.</param>

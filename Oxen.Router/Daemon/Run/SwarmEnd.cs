@@ -1,0 +1,163 @@
+using System.Collections.Concurrent;
+using System.Net;
+using Microsoft.Extensions.Logging;
+using Oxen.Router.Core;
+using Oxen.Router.Core.Directory;
+using Oxen.Router.Daemon.Configuration;
+using Oxen.Router.Daemon.Status;
+using Oxen.Router.Daemon.Terminal;
+using Oxen.Router.Handlers;
+using Oxen.Router.Hosting;
+using Oxen.Swarm;
+using Oxen.Swarm.Duties;
+using Oxen.Swarm.Nodes;
+using Oxen.Swarm.Storage;
+
+namespace Oxen.Router.Daemon.Run;
+
+/// <summary>A relay's storage node: its keys are the relay's, its peers those of the registry, found by their contacts.</summary>
+internal sealed class SwarmEnd : IAsyncDisposable
+{
+    private readonly SwarmIdentity _identity;
+    private readonly RegistryDirectory _directory;
+    private readonly SwarmNode _node;
+    private readonly PeerWatch _watch;
+    private readonly IPEndPoint _listen;
+
+    private SwarmEnd(SwarmIdentity identity, RegistryDirectory directory, SwarmNode node, PeerWatch watch, IPEndPoint listen)
+    {
+        _identity = identity;
+        _directory = directory;
+        _node = node;
+        _watch = watch;
+        _listen = new IPEndPoint(listen.Address, node.HttpsPort);
+        Plugin = new SwarmPlugin(node);
+    }
+
+    /// <summary>Storage requests that come by links and paths.</summary>
+    public IRouterPlugin Plugin { get; }
+
+    /// <param name="nodes">The registry; null: the contact list says who stores, and in which swarm.</param>
+    /// <exception cref="UserException">The database cannot be used, or the address is taken or not ours.</exception>
+    public static async Task<SwarmEnd> OpenAsync(SwarmConfig config, RouterIdentity router, INodeSource? nodes, DirectoryKeeper keeper, ILogger log, TimeProvider time)
+    {
+        Prepare(config);
+        var identity = new SwarmIdentity(router.Seed);
+        var directory = new RegistryDirectory(nodes ?? keeper.StorageNodes(), id => ContactOf(keeper.AddressOf(id.Span)));
+        if (nodes is not null) keeper.StorageMoved += directory.Refresh;
+        var watch = new PeerWatch(log);
+        try
+        {
+            SwarmNode node = await SwarmNode.StartAsync(new SwarmNodeOptions
+            {
+                Identity = identity,
+                Directory = directory,
+                DatabasePath = config.Database,
+                Listen = config.Listen,
+                Seed = config.Seed,
+                MaxBytes = config.Bytes,
+                MaxAccountBytes = config.AccountBytes,
+                CorsOrigins = config.Origins,
+                Proxy = config.Proxy,
+                ProxyHosts = config.ProxyHosts.Count == 0 ? null : config.ProxyHosts.ToHashSet(StringComparer.OrdinalIgnoreCase),
+                FilesFolder = config.Files ? config.FilesFolder : null,
+                MaxFileBytes = (int)config.FileBytes,
+                MaxProFileBytes = (int)config.ProFileBytes,
+                ProBackendKey = config.ProKey,
+                Reports = watch,
+                Time = time,
+            }).ConfigureAwait(false);
+            watch.Node = node;
+            var end = new SwarmEnd(identity, directory, node, watch, config.Listen);
+            SwarmFigures figures = node.ReadFigures();
+            RouterLog.SwarmOpen(log, end._listen.ToString(), figures.Swarm, figures.Members, figures.Nodes);
+            return end;
+        }
+        catch (StoreException e)
+        {
+            Release();
+            throw new UserException(ExitCode.Environment, "OXN7001", e.Message, "`oxen swarm repair --config FILE` looks at the database while the node is stopped.", e);
+        }
+        catch (Exception e) when (e is IOException or System.Net.Sockets.SocketException)
+        {
+            Release();
+            throw UserException.CannotBind("HTTPS door of the storage", config.Listen.ToString(), e);
+        }
+        catch
+        {
+            Release();
+            throw;
+        }
+
+        void Release()
+        {
+            directory.Dispose();
+            identity.Dispose();
+        }
+    }
+
+    /// <summary>The same address and port number as the router's, over TCP. docs/protocol/swarm.md#members</summary>
+    public static SwarmContact? ContactOf(UdpAddress? router) => router is { } address ? new SwarmContact(address.ToIPEndPoint().Address, address.ToIPEndPoint().Port, 0) : null;
+
+    public SwarmStatus? ReadStatus()
+    {
+        try
+        {
+            return new SwarmStatus(_listen.ToString(), _node.ReadFigures(), _watch.Unreachable);
+        }
+        catch (StoreException)
+        {
+            return null; // the log has it; the store's own condition is part of the figures once it can be read again
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _node.DisposeAsync().ConfigureAwait(false);
+        _directory.Dispose();
+        _identity.Dispose();
+    }
+
+    private static void Prepare(SwarmConfig config)
+    {
+        try
+        {
+            const UnixFileMode own = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+            Directory.CreateDirectory(config.Data, own);
+            if (config.Files) Directory.CreateDirectory(config.FilesFolder, own);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw UserException.FileTrouble(config.Data, e.Message, e);
+        }
+    }
+
+    /// <summary>Remembers who does not answer. A ledger would be told; without one, the operator is.</summary>
+    private sealed class PeerWatch(ILogger log) : IPeerReports
+    {
+        private readonly ConcurrentDictionary<string, bool> _unreachable = new(StringComparer.Ordinal);
+        private int _said;
+        private string _trouble = "";
+
+        public SwarmNode? Node { get; set; }
+
+        public IReadOnlyList<string> Unreachable => [.. _unreachable.Keys.Order(StringComparer.Ordinal)];
+
+        public void Report(ReadOnlyMemory<byte> node, bool reachable)
+        {
+            string id = Convert.ToHexStringLower(node.Span);
+            if (reachable) _unreachable.TryRemove(id, out _);
+            else _unreachable[id] = true;
+        }
+
+        public void Ping()
+        {
+            int count = _unreachable.Count;
+            if (count > _said) RouterLog.SwarmUnreachable(log, count);
+            _said = count;
+            string trouble = Node?.Trouble ?? "";
+            if (trouble.Length > 0 && trouble != _trouble) RouterLog.SwarmTrouble(log, trouble);
+            _trouble = trouble;
+        }
+    }
+}
