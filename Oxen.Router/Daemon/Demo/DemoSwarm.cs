@@ -26,7 +26,7 @@ internal sealed class DemoSlot(RouterIdentity identity)
 internal sealed class DemoSwarm : IAsyncDisposable
 {
     public const int Nodes = 24, Swarms = 4;
-    private const int FirstNet = 31;
+    private const int FirstNet = 131;
     private const long MaxBytes = 64 << 20;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
