@@ -10,7 +10,7 @@ public class ProjectTests
     [InlineData("Oxen.Router/Oxen.Router.csproj", "Oxen.Router.Native")]
     [InlineData("Oxen.Ons/Oxen.Ons.csproj", "Oxen.Router")]
     [InlineData("Oxen.Swarm/Oxen.Swarm.csproj", "Oxen.Router")]
-    [InlineData("Oxen.Router/Daemon/Oxen.Router.Daemon.csproj", "Oxen.Ons Oxen.Router")]
+    [InlineData("Oxen.Router/Daemon/Oxen.Router.Daemon.csproj", "Oxen.Ons Oxen.Router Oxen.Swarm")]
     [InlineData("tests/Oxen.Testing/Oxen.Testing.csproj", "Oxen.Router")]
     public void A_project_refers_only_to_the_layer_below(string project, string expected)
         => Assert.Equal(expected, string.Join(' ', References(project)));
