@@ -28,6 +28,7 @@ public sealed class SwarmNode : IAsyncDisposable
     private readonly HttpClient _tester;
     private readonly FileServer? _files;
     private HttpsDoor? _door;
+    private QuicDoor? _quic;
     private bool _disposed;
 
     private SwarmNode(SwarmNodeOptions options, MessageStore store, IPeerTransport? transport)
@@ -66,11 +67,16 @@ public sealed class SwarmNode : IAsyncDisposable
     /// <summary>The port of the HTTPS door; 0 without one.</summary>
     public int HttpsPort => _door?.Port ?? 0;
 
+    /// <summary>The port of the QUIC door; 0 without one.</summary>
+    public int QuicPort => _quic?.Port ?? 0;
+
     /// <summary>Why clients are refused at the moment; empty if they are served.</summary>
     public IReadOnlyList<string> NotReady => Api.NotReady();
 
     /// <summary>What is wrong with the database or the disk, and what to do; empty when nothing is.</summary>
     public string Trouble => Store.Trouble ?? "";
+
+    internal QuicDoor? Quic => _quic;
 
     internal NodeCore Core { get; }
 
@@ -166,6 +172,7 @@ public sealed class SwarmNode : IAsyncDisposable
         _options.Directory.Changed -= Refresh;
         await _stop.CancelAsync().ConfigureAwait(false);
         if (_door is not null) await _door.DisposeAsync().ConfigureAwait(false);
+        if (_quic is not null) await _quic.DisposeAsync().ConfigureAwait(false);
         Task[] tasks;
         lock (_tasks) tasks = [.. _tasks];
         await Task.WhenAll(tasks).ConfigureAwait(false);
@@ -183,15 +190,13 @@ public sealed class SwarmNode : IAsyncDisposable
     {
         await Core.RefreshAsync().ConfigureAwait(false);
         _options.Directory.Changed += Refresh;
-        if (_options.Listen is { } listen)
-        {
-            var targets = new DoorTargets(Core, Api, Onion, Peers, _seal, Settings) { Applications = Applications, IsStopping = () => _disposed };
-            _door = await HttpsDoor.OpenAsync(targets, new DoorOptions { Listen = listen, Seed = _options.Seed, CorsOrigins = _options.CorsOrigins }).ConfigureAwait(false);
-        }
+        var targets = new DoorTargets(Core, Api, Onion, Peers, _seal, Settings) { Applications = Applications, IsStopping = () => _disposed };
+        if (_options.Listen is { } listen) _door = await HttpsDoor.OpenAsync(targets, new DoorOptions { Listen = listen, Seed = _options.Seed, CorsOrigins = _options.CorsOrigins, RatePerSecond = _options.RequestsPerSecond }).ConfigureAwait(false);
+        if (_options.ListenQuic is { } quic) _quic = new QuicDoor(targets, Monitor, new DoorOptions { Listen = quic, RatePerSecond = _options.RequestsPerSecond });
 
         if (_files is not null) Run(CleanFilesAsync(_files));
         Run(Sync.RunAsync(_options.SyncInterval, _stop.Token));
-        if (_options.Reports is { } reports) Run(new Reachability(Core, new HttpsReachTester(Core, _tester), reports, new Random()).RunAsync(_stop.Token));
+        if (_options.Reports is { } reports) Run(new Reachability(Core, new DoorsReachTester(Core, _tester, _quic), reports, new Random()).RunAsync(_stop.Token));
     }
 
     private async Task CleanFilesAsync(FileServer files)

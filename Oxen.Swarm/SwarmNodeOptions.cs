@@ -19,8 +19,14 @@ public sealed class SwarmNodeOptions
     /// <summary>Where the HTTPS door listens; null: no door.</summary>
     public IPEndPoint? Listen { get; init; }
 
+    /// <summary>Where the QUIC door listens (UDP); null: no such door.</summary>
+    public IPEndPoint? ListenQuic { get; init; }
+
     /// <summary>Answer as a seed node too (`POST /json_rpc`).</summary>
     public bool Seed { get; init; }
+
+    /// <summary>Requests a second of one address (an IPv6 /64) by HTTPS or QUIC; twice as many at once.</summary>
+    public double RequestsPerSecond { get; init; } = 300;
 
     /// <summary>The most bytes of the database.</summary>
     public long MaxBytes { get; init; } = 10L << 30;

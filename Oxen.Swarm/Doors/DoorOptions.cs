@@ -13,8 +13,8 @@ internal sealed record DoorOptions
     /// <summary>Origins for browsers; none: no CORS headers. `*` is every origin.</summary>
     public IReadOnlyList<string> CorsOrigins { get; init; } = [];
 
-    /// <summary>Requests at once of one address, and how many more each second.</summary>
-    public double RateBurst { get; init; } = 600;
-
+    /// <summary>Requests of one address each second; twice as many at once.</summary>
     public double RatePerSecond { get; init; } = 300;
+
+    public double RateBurst => 2 * RatePerSecond;
 }

@@ -235,12 +235,18 @@ internal sealed class HttpsDoor : IAsyncDisposable
         await WriteAsync(context, status, "application/octet-stream", reply).ConfigureAwait(false);
     }
 
+    /// <summary>Why nobody is served now; null if everybody is.</summary>
+    public static string? Refusal(DoorTargets targets)
+    {
+        List<string> reasons = [.. targets.Api.NotReady()];
+        if (targets.IsStopping()) reasons.Insert(0, "shutting down");
+        return reasons.Count == 0 ? null : $"Service node is not ready: {string.Join("; ", reasons)}\n";
+    }
+
     private async Task<bool> IsRefusedAsync(HttpContext context)
     {
-        List<string> reasons = [.. _targets.Api.NotReady()];
-        if (_targets.IsStopping()) reasons.Insert(0, "shutting down");
-        if (reasons.Count == 0) return false;
-        await TextAsync(context, 503, $"Service node is not ready: {string.Join("; ", reasons)}\n").ConfigureAwait(false);
+        if (Refusal(_targets) is not { } refusal) return false;
+        await TextAsync(context, 503, refusal).ConfigureAwait(false);
         return true;
     }
 
@@ -272,8 +278,8 @@ internal sealed class HttpsDoor : IAsyncDisposable
         return body.ToArray();
     }
 
-    // One IPv4 address, or the /64 of an IPv6 one: whoever has one address there has all of them.
-    private static IPAddress Prefix(IPAddress? address)
+    /// <summary>One IPv4 address, or the /64 of an IPv6 one: whoever has one address there has all of them.</summary>
+    public static IPAddress Prefix(IPAddress? address)
     {
         if (address is null) return IPAddress.None;
         if (address.IsIPv4MappedToIPv6) return address.MapToIPv4();

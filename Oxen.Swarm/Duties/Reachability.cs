@@ -101,8 +101,8 @@ internal sealed class Reachability(NodeCore core, IReachTester tester, IPeerRepo
     private double Gauss() => Math.Sqrt(-2 * Math.Log(1 - dice.NextDouble())) * Math.Cos(2 * Math.PI * dice.NextDouble());
 }
 
-/// <summary>`POST /ping_test/v1`, and a sealed ping, both within five seconds.</summary>
-internal sealed class HttpsReachTester(NodeCore core, HttpClient http) : IReachTester
+/// <summary>`POST /ping_test/v1`, a sealed ping, and a ping by QUIC if both nodes have that door, each within five seconds.</summary>
+internal sealed class DoorsReachTester(NodeCore core, HttpClient http, Doors.QuicDoor? quic) : IReachTester
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(5);
 
@@ -124,6 +124,10 @@ internal sealed class HttpsReachTester(NodeCore core, HttpClient http) : IReachT
 
         // The certificate proves nothing: the seal shows that the node's key is there.
         byte[] ping = Wire.BtEncoding.Write(new List<object> { new Wire.WireMap { ["k"] = "ping" } });
-        return await core.Transport.CallAsync(member, ping, Limit, cancel).ConfigureAwait(false) is not null;
+        if (await core.Transport.CallAsync(member, ping, Limit, cancel).ConfigureAwait(false) is null) return false;
+        if (quic is null || member.QuicPort == 0) return true;
+        using var quicLimit = new CancellationTokenSource(Limit, core.Clock.Provider);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(cancel, quicLimit.Token);
+        return await quic.PingAsync(new System.Net.IPEndPoint(member.Address, member.QuicPort), member.Ed25519, both.Token).ConfigureAwait(false);
     }
 }

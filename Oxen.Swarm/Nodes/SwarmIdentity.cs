@@ -14,6 +14,7 @@ public sealed class SwarmIdentity : IDisposable
 
     private readonly Key _signing, _agreement;
     private readonly byte[] _ed25519, _x25519;
+    private readonly byte[] _seed = GC.AllocateArray<byte>(SeedBytes, pinned: true);
 
     /// <summary>Takes the keys from an Ed25519 seed of 32 bytes.</summary>
     /// <exception cref="ArgumentException">Not 32 bytes.</exception>
@@ -21,6 +22,7 @@ public sealed class SwarmIdentity : IDisposable
     {
         if (seed.Length != SeedBytes) throw new ArgumentException("a seed has 32 bytes", nameof(seed));
         _signing = Key.Import(SignatureAlgorithm.Ed25519, seed, KeyBlobFormat.RawPrivateKey);
+        seed.CopyTo(_seed);
         Span<byte> hash = stackalloc byte[64];
         SHA512.HashData(seed, hash);
         hash[0] &= 248;
@@ -37,6 +39,9 @@ public sealed class SwarmIdentity : IDisposable
     /// <summary>The X25519 public key, 32 bytes.</summary>
     public ReadOnlyMemory<byte> X25519 => _x25519;
 
+    /// <summary>For the QUIC door, whose TLS signs with the same key.</summary>
+    internal ReadOnlySpan<byte> Seed => _seed;
+
     internal byte[] Sign(ReadOnlySpan<byte> text) => SignatureAlgorithm.Ed25519.Sign(_signing, text);
 
     /// <summary>The 32 bytes shared with the owner of an X25519 key; false for keys of low order.</summary>
@@ -52,6 +57,7 @@ public sealed class SwarmIdentity : IDisposable
     /// <summary>Wipes the keys.</summary>
     public void Dispose()
     {
+        CryptographicOperations.ZeroMemory(_seed);
         _signing.Dispose();
         _agreement.Dispose();
     }

@@ -1,6 +1,7 @@
 using BenchmarkDotNet.Running;
 using Oxen.Bench.Core.Paths;
 using Oxen.Bench.Ledger;
+using Oxen.Bench.Swarm;
 
 namespace Oxen.Bench;
 
@@ -20,6 +21,12 @@ internal static class Program
         if (args is ["ledger", .. var rest])
         {
             LedgerLoop.RunAsync(rest).GetAwaiter().GetResult();
+            return 0;
+        }
+
+        if (args is ["swarm", .. var swarm])
+        {
+            SwarmLoop.RunAsync(swarm).GetAwaiter().GetResult();
             return 0;
         }
 

@@ -15,6 +15,7 @@ internal sealed partial class ConfigReader
         if (!roles.HasFlag(RouterRoles.Relay) && roles != RouterRoles.None) Report(span, ConfigDiagnostic.Contradiction, "[swarm] is a relay's, and `roles` does not have \"relay\"", "Add \"relay\" to `roles`. To store and fetch messages, a client needs no section: `oxen swarm --help`.");
         IPEndPoint door = EndPoint(section, "listen", listen)!;
         if (door.Port != reached.Port) Report(section.Values.TryGetValue("listen", out KeyValueSyntax? item) ? item.Value!.Span : span, ConfigDiagnostic.Contradiction, $"others look for the HTTPS door at the port number of the router's address, {reached.Port}, and it would listen on {door.Port}", $"Listen on port {reached.Port} (TCP and UDP do not disturb each other), or forward that port.");
+        if (door.Port == ushort.MaxValue) Report(span, ConfigDiagnostic.Contradiction, $"the QUIC door is one port above the HTTPS door's, and there is none above {door.Port}", "Choose another port for the router.");
         bool files = Truth(section, "files", false);
         long size = Size(section, "size", 10L << 30, 16L << 20, 4L << 40);
         long each = Size(section, "account_size", 0, 1L << 20, 4L << 40);
@@ -24,6 +25,7 @@ internal sealed partial class ConfigReader
             Data = Path(section, "data", required: false) is { Length: > 0 } data ? data : Beside(System.IO.Path.GetFullPath(_file), "swarm"),
             Listen = door,
             Seed = Truth(section, "seed", false),
+            Rate = (int)Integer(section, "rate", 300, 1, 1_000_000),
             Bytes = size,
             AccountBytes = each,
             Proxy = Truth(section, "proxy", true),

@@ -11,7 +11,13 @@ internal sealed record SwarmConfig
     /// <summary>Where the HTTPS door listens: TCP.</summary>
     public required IPEndPoint Listen { get; init; }
 
+    /// <summary>Where the QUIC door listens: UDP, one port above.</summary>
+    public IPEndPoint ListenQuic => new(Listen.Address, Listen.Port + 1);
+
     public bool Seed { get; init; }
+
+    /// <summary>Requests a second of one address.</summary>
+    public int Rate { get; init; } = 300;
 
     public long Bytes { get; init; } = 10L << 30;
 

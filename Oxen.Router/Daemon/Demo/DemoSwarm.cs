@@ -130,6 +130,7 @@ internal sealed class DemoSwarm : IAsyncDisposable
         {
             json.WriteStartObject();
             json.WriteString("url", member.Url);
+            json.WriteString("quic", $"{member.Contact.Address}:{member.Contact.QuicPort}");
             json.WriteString("ed25519", Convert.ToHexStringLower(member.Identity.Ed25519.Span));
             json.WriteString("x25519", Convert.ToHexStringLower(member.Identity.X25519.Span));
             json.WriteString("swarm", SwarmRing.ToHex(member.Swarm));
@@ -159,11 +160,12 @@ internal sealed class DemoSwarm : IAsyncDisposable
             Directory = _roster,
             DatabasePath = Path.Combine(_folder, $"{member.Listen.Address}.db"),
             Listen = member.Listen,
+            ListenQuic = member.Listen,
             Seed = true,
             MaxBytes = MaxBytes,
             SyncInterval = TimeSpan.FromSeconds(2),
         }).ConfigureAwait(false);
-        member.Contact = new SwarmMember(member.Identity.Ed25519, member.Swarm, member.Listen.Address, member.Node.HttpsPort, 0);
+        member.Contact = new SwarmMember(member.Identity.Ed25519, member.Swarm, member.Listen.Address, member.Node.HttpsPort, member.Node.QuicPort);
         if (member.Slot is { } slot) slot.Node = member.Node;
     }
 

@@ -54,7 +54,9 @@ internal sealed class SwarmEnd : IAsyncDisposable
                 Directory = directory,
                 DatabasePath = config.Database,
                 Listen = config.Listen,
+                ListenQuic = config.ListenQuic,
                 Seed = config.Seed,
+                RequestsPerSecond = config.Rate,
                 MaxBytes = config.Bytes,
                 MaxAccountBytes = config.AccountBytes,
                 CorsOrigins = config.Origins,
@@ -81,7 +83,7 @@ internal sealed class SwarmEnd : IAsyncDisposable
         catch (Exception e) when (e is IOException or System.Net.Sockets.SocketException)
         {
             Release();
-            throw UserException.CannotBind("HTTPS door of the storage", config.Listen.ToString(), e);
+            throw UserException.CannotBind("doors of the storage (HTTPS, and QUIC one port above)", config.Listen.ToString(), e);
         }
         catch
         {
@@ -96,8 +98,12 @@ internal sealed class SwarmEnd : IAsyncDisposable
         }
     }
 
-    /// <summary>The same address and port number as the router's, over TCP. docs/protocol/swarm.md#members</summary>
-    public static SwarmContact? ContactOf(UdpAddress? router) => router is { } address ? new SwarmContact(address.ToIPEndPoint().Address, address.ToIPEndPoint().Port, 0) : null;
+    /// <summary>HTTPS at the same address and port number as the router's, over TCP; QUIC one above, over UDP. docs/protocol/swarm.md#members</summary>
+    public static SwarmContact? ContactOf(UdpAddress? router)
+    {
+        if (router?.ToIPEndPoint() is not { } at) return null;
+        return new SwarmContact(at.Address, at.Port, at.Port < ushort.MaxValue ? at.Port + 1 : 0);
+    }
 
     public SwarmStatus? ReadStatus()
     {

@@ -24,26 +24,45 @@ internal sealed class MiniOnion(string cipher)
         return Frame(box, json);
     }
 
-    /// <summary>The last node's answer: base64 of the encrypted JSON.</summary>
-    public string Open(byte[] answer)
+    /// <summary>A request for a server's onion door, posted by the last node; `where` is that node's JSON: host, target, …</summary>
+    /// <param name="replyOfNode">The last node itself will answer, and seal for its own key.</param>
+    public byte[] BuildForServer(byte[] payload, byte[] serverKey, string where, byte[][] ids, byte[][] keys, bool replyOfNode = false)
     {
-        byte[] box = Convert.FromBase64String(Encoding.ASCII.GetString(answer));
+        byte[] box = Seal(payload, serverKey, out string json);
+        _replyKey = _lastKey;
+        string hop = json[..^1] + "," + where + "}";
+        for (int i = keys.Length - 1; i >= 0; i--)
+        {
+            box = Seal(Frame(box, hop), keys[i], out json);
+            if (replyOfNode && i == keys.Length - 1) _replyKey = _lastKey;
+            if (i > 0) hop = json[..^1] + $",\"destination\":\"{Convert.ToHexStringLower(ids[i])}\"}}";
+        }
+
+        return Frame(box, json);
+    }
+
+    /// <summary>The last node's answer: base64 of the encrypted JSON.</summary>
+    public string Open(byte[] answer) => Encoding.UTF8.GetString(OpenBytes(Convert.FromBase64String(Encoding.ASCII.GetString(answer))));
+
+    /// <summary>An answer that is bare bytes.</summary>
+    public byte[] OpenBytes(byte[] box)
+    {
         switch (cipher)
         {
             case "aes-gcm":
                 byte[] plain = new byte[box.Length - 28];
                 using (var gcm = new AesGcm(_replyKey, 16)) gcm.Decrypt(box.AsSpan(0, 12), box.AsSpan(12, plain.Length), box.AsSpan(box.Length - 16), plain);
-                return Encoding.UTF8.GetString(plain);
+                return plain;
             case "aes-cbc":
                 using (var aes = Aes.Create())
                 {
                     aes.Key = _replyKey;
-                    return Encoding.UTF8.GetString(aes.DecryptCbc(box.AsSpan(16), box.AsSpan(0, 16)));
+                    return aes.DecryptCbc(box.AsSpan(16), box.AsSpan(0, 16));
                 }
 
             default:
                 using (Key key = Key.Import(AeadAlgorithm.XChaCha20Poly1305, _replyKey, KeyBlobFormat.RawSymmetricKey))
-                    return Encoding.UTF8.GetString(AeadAlgorithm.XChaCha20Poly1305.Decrypt(key, box.AsSpan(0, 24), [], box.AsSpan(24))!);
+                    return AeadAlgorithm.XChaCha20Poly1305.Decrypt(key, box.AsSpan(0, 24), [], box.AsSpan(24))!;
         }
     }
 

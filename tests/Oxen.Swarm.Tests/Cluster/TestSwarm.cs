@@ -88,11 +88,15 @@ internal sealed class TestSwarm : IAsyncDisposable
     private readonly Entry[] _entries;
     private readonly bool _https;
     private readonly string _folder = Directory.CreateTempSubdirectory("oxen-swarm-").FullName;
-    private readonly bool _durable, _patient;
+    private readonly bool _durable, _patient, _quic, _files;
+    private readonly IReadOnlySet<string>? _proxyHosts;
     private readonly TimeSpan _interval;
 
-    private TestSwarm(int nodes, Func<int, ulong> swarmOf, bool https, bool durable, TimeSpan interval, bool patient)
+    private TestSwarm(int nodes, Func<int, ulong> swarmOf, bool https, bool durable, TimeSpan interval, bool patient, bool quic, bool files, IReadOnlySet<string>? proxyHosts)
     {
+        _quic = quic;
+        _files = files;
+        _proxyHosts = proxyHosts;
         _patient = patient;
         _https = https;
         _durable = durable;
@@ -123,9 +127,9 @@ internal sealed class TestSwarm : IAsyncDisposable
 
     public SwarmNode this[int i] => _entries[i].Node!;
 
-    public static async Task<TestSwarm> StartAsync(int nodes = 5, Func<int, ulong>? swarmOf = null, bool https = false, bool durable = false, int intervalMilliseconds = 30, bool waitReady = true, bool patient = true)
+    public static async Task<TestSwarm> StartAsync(int nodes = 5, Func<int, ulong>? swarmOf = null, bool https = false, bool durable = false, int intervalMilliseconds = 30, bool waitReady = true, bool patient = true, bool quic = false, bool files = false, IReadOnlyList<string>? proxyHosts = null)
     {
-        var swarm = new TestSwarm(nodes, swarmOf ?? (_ => 0), https, durable, TimeSpan.FromMilliseconds(intervalMilliseconds), patient);
+        var swarm = new TestSwarm(nodes, swarmOf ?? (_ => 0), https, durable, TimeSpan.FromMilliseconds(intervalMilliseconds), patient, quic, files, proxyHosts?.ToHashSet());
         for (int i = 0; i < nodes; i++) await swarm.StartNodeAsync(i);
         swarm.Publish();
         if (waitReady) await swarm.WaitAsync(() => Enumerable.Range(0, nodes).All(i => swarm[i].NotReady.Count == 0), "nodes are ready");
@@ -141,8 +145,9 @@ internal sealed class TestSwarm : IAsyncDisposable
         if (wipe) foreach (string file in Directory.GetFiles(_folder, $"{i}.db*")) File.Delete(file);
         var options = new SwarmNodeOptions
         {
-            Identity = entry.Identity, Directory = Directory_, DatabasePath = path, SyncInterval = _interval, Time = entry.Clock, Proxy = false, Times = _patient ? Patient : new SwarmTimes(),
+            Identity = entry.Identity, Directory = Directory_, DatabasePath = path, SyncInterval = _interval, Time = entry.Clock, Proxy = _proxyHosts is not null, ProxyHosts = _proxyHosts, Times = _patient ? Patient : new SwarmTimes(),
             Listen = _https ? new IPEndPoint(IPAddress.Loopback, entry.Port) : null, Seed = true,
+            ListenQuic = _quic ? new IPEndPoint(IPAddress.Loopback, 0) : null, FilesFolder = _files ? Directory.CreateDirectory(Path.Combine(_folder, $"files{i}")).FullName : null,
         };
         entry.Node = await SwarmNode.StartAsync(options, _https ? null : Wires.Of(entry.Hex), new StoreOptions { Path = path, Durable = _durable });
         if (_https) entry.Port = entry.Node.HttpsPort;
