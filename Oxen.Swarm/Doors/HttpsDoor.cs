@@ -11,6 +11,7 @@ using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 using Oxen.Swarm.Api;
 using Oxen.Swarm.Duties;
 using Oxen.Swarm.Onion;
@@ -82,6 +83,7 @@ internal sealed class HttpsDoor : IAsyncDisposable
                 listen.UseHttps(certificate, https => https.ClientCertificateMode = ClientCertificateMode.NoCertificate);
             });
         });
+        builder.Services.AddSingleton<IHostLifetime, NoSignals>();
         WebApplication app = builder.Build();
         var door = new HttpsDoor(app, certificate, targets, options);
         app.Run(door.HandleAsync);
@@ -106,6 +108,14 @@ internal sealed class HttpsDoor : IAsyncDisposable
         var request = new CertificateRequest("CN=localhost, O=Oxen", key, HashAlgorithmName.SHA256);
         using X509Certificate2 made = request.CreateSelfSigned(DateTimeOffset.UnixEpoch.AddYears(50), DateTimeOffset.UnixEpoch.AddYears(79));
         return X509CertificateLoader.LoadPkcs12(made.Export(X509ContentType.Pkcs12), null);
+    }
+
+    /// <summary>Signals are the program's business, not the door's.</summary>
+    private sealed class NoSignals : IHostLifetime
+    {
+        public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
     }
 
     private async Task HandleAsync(HttpContext context)
