@@ -97,7 +97,7 @@ internal sealed class SwarmLoop : ISwarmDirectory, IAsyncDisposable
     }
 
     private Task StoreBatchAsync(long turn) =>
-        AskAsync(turn, $$"""{"method":"batch","params":{"requests":[{{string.Join(',', Enumerable.Range(0, BatchSize).Select(i => Body("store", Store(_accounts[(turn + i) % Accounts]))))}}]}}""");
+        AskAsync(turn, Body("batch", $$"""{"requests":[{{string.Join(',', Enumerable.Range(0, BatchSize).Select(i => Body("store", Store(_accounts[(turn + i) % Accounts]))))}}]}"""));
 
     private async Task RetrieveAsync(long turn)
     {
@@ -113,7 +113,7 @@ internal sealed class SwarmLoop : ISwarmDirectory, IAsyncDisposable
         return $$"""{"pubkey":"{{account.Id.ToHex()}}","timestamp":{{now}},"ttl":86400000,"data":"{{Convert.ToBase64String(data)}}"}""";
     }
 
-    private static string Body(string method, string parameters) => $$"""{"method":"{{method}}","params":{{parameters}}}""";
+    private static string Body(string method, string parameters) => $$$"""{"method":"{{{method}}}","params":{{{parameters}}}}""";
 
     private async Task AskAsync(long turn, string body)
     {

@@ -100,9 +100,16 @@ public class DiskTests
     // What it complains about; empty when it worked.
     private static string Run(string program, params string[] arguments)
     {
-        using Process process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardError = true })!;
-        string error = process.StandardError.ReadToEnd();
-        process.WaitForExit();
-        return process.ExitCode == 0 ? "" : error.Length > 0 ? error.Trim() : "it failed";
+        try
+        {
+            using Process process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardError = true })!;
+            string error = process.StandardError.ReadToEnd();
+            process.WaitForExit();
+            return process.ExitCode == 0 ? "" : error.Length > 0 ? error.Trim() : "it failed";
+        }
+        catch (System.ComponentModel.Win32Exception e)
+        {
+            return $"{program}: {e.Message}";
+        }
     }
 }

@@ -154,7 +154,7 @@ internal sealed class NodeCluster : IAsyncDisposable
 
     private void Signal(int node, string signal)
     {
-        if (_running[node] is { } process) Run("kill", signal, process.Id.ToString(CultureInfo.InvariantCulture));
+        if (_running[node] is { } process) Run("/bin/sh", "-c", string.Create(CultureInfo.InvariantCulture, $"kill {signal} {process.Id}"));
     }
 
     private static void Run(string program, params string[] arguments)

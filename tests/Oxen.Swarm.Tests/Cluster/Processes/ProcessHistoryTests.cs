@@ -18,7 +18,7 @@ public class ProcessHistoryTests
         {
             using var lab = new NetworkLab();
             string middle = lab.Add("mid"), spaces = middle[..^"mid".Length];
-            NetworkLab.Shell(middle, "sysctl -q -w net.ipv4.ip_forward=1");
+            NetworkLab.Shell(middle, "echo 1 > /proc/sys/net/ipv4/ip_forward");
             for (int node = 0; node < NodeCluster.Processes; node++)
             {
                 string name = node.ToString(CultureInfo.InvariantCulture), net = NodeCluster.NetworkOf(node), space = lab.Add("n" + name);
