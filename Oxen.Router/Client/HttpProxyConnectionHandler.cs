@@ -11,7 +11,7 @@ namespace Oxen.Router.Client;
 /// one exchange a connection (both sides are told `Connection: close`). What is refused comes back as a page that says
 /// why and what to do. `Proxy-Authorization` isolates like a SOCKS5 user name and password.
 /// </summary>
-internal sealed class HttpProxyConnectionHandler(IOnionStreams streams, IsolationKeys keys, ProxyDoorOptions options, TimeProvider time) : ConnectionHandler
+internal sealed class HttpProxyConnectionHandler(IOnionStreams streams, IsolationKeys keys, ProxyDoorOptions options, TimeProvider time, ServiceReach? services = null) : ConnectionHandler
 {
     internal const int MaxHeadBytes = 32 * 1024;
     private const int MaxExtraBytes = 64 * 1024;
@@ -76,7 +76,7 @@ internal sealed class HttpProxyConnectionHandler(IOnionStreams streams, Isolatio
             return;
         }
 
-        ProxyConnection through = await ProxyDoor.ConnectAsync(streams, isolation, target, options.ConnectTime, time, CancellationToken.None).ConfigureAwait(false);
+        ProxyConnection through = await ProxyDoor.ConnectAsync(streams, services, isolation, target, options.ConnectTime, time, CancellationToken.None).ConfigureAwait(false);
         if (through.Stream is null)
         {
             (int status, string cause, string remedy) = Explain(through);
@@ -247,6 +247,7 @@ internal sealed class HttpProxyConnectionHandler(IOnionStreams streams, Isolatio
 
     private static (int Status, string Cause, string Remedy) Explain(ProxyConnection through) => through.Unavailable is { } reason
         ? (503, "no connection through the onion network", reason)
+        : through.Refusal is { } refusal ? (through.Status switch { ProxyStatus.PolicyRefused => 403, ProxyStatus.TimedOut => 504, ProxyStatus.Limit => 503, _ => 502 }, refusal, "The hidden service itself said so.")
         : through.Status switch
         {
             ProxyStatus.PolicyRefused => (403, "the exit's policy refuses this destination", "Private and local addresses are never reached through an exit; for other ports choose an exit that allows them."),

@@ -1,3 +1,4 @@
+using System.Threading.Channels;
 using Oxen.Router.Core.Hidden;
 using Oxen.Router.Core.Wire;
 
@@ -15,6 +16,27 @@ internal interface IServiceStreams
     /// <exception cref="OnionUnavailableException">The service is not reached; the message says why, in words for the user.</exception>
     ValueTask<OnionStream> OpenAsync(ServiceAddress service, string host, ushort port, IsolationKey isolation, CancellationToken cancel);
 }
+
+/// <summary>What the UDP doors ask of the session layer about hidden services.</summary>
+internal interface IServiceDatagrams
+{
+    /// <summary>A number of our own at the service, by which answers find their way back. Completes when the service is reached.</summary>
+    /// <exception cref="OnionUnavailableException">The service is not reached; the message says why, in words for the user.</exception>
+    ValueTask<IServiceAssociation> AssociateAsync(ServiceAddress service, IsolationKey isolation, CancellationToken cancel);
+}
+
+/// <summary>Unreliable datagrams to the ports of one service. Dispose ends it.</summary>
+internal interface IServiceAssociation : IDisposable
+{
+    /// <summary>Sends one datagram (a copy is made), of at most 1328 bytes. False: it was dropped, and counted by whoever dropped it.</summary>
+    bool TrySend(ushort port, ReadOnlySpan<byte> payload);
+
+    /// <summary>What came back. Bounded: when nobody reads, the oldest are dropped and counted.</summary>
+    ChannelReader<ServiceReply> Received { get; }
+}
+
+/// <summary>A datagram that came back from a service, and the port that it was an answer of.</summary>
+internal readonly record struct ServiceReply(ushort Port, ReadOnlyMemory<byte> Payload);
 
 /// <summary>Whoever was reached said no. The message is for the user.</summary>
 internal sealed class OnionRefusedException(ProxyStatus status, string message) : Exception(message)

@@ -35,14 +35,32 @@ internal sealed record ProxyDoorOptions
     }
 }
 
-/// <summary>A connection through the exit, or the reason why there is none.</summary>
-internal readonly record struct ProxyConnection(OnionStream? Stream, ProxyStatus Status, ProxyDestination Bound, string? Unavailable);
+/// <summary>A connection through the onion network, or the reason why there is none.</summary>
+/// <param name="Unavailable">Why the onion network does not carry it, in words.</param>
+/// <param name="Refusal">A hidden service's refusal, in words.</param>
+internal readonly record struct ProxyConnection(OnionStream? Stream, ProxyStatus Status, ProxyDestination Bound, string? Unavailable, string? Refusal = null);
 
 /// <summary>The part of SOCKS5 and HTTP that is the same: open a stream, ask the exit to connect, join the two.</summary>
 internal static class ProxyDoor
 {
-    /// <summary>Opens a stream and asks the exit for `target`. On anything but `Connected` the stream is already closed.</summary>
-    public static async ValueTask<ProxyConnection> ConnectAsync(
+    /// <summary>
+    /// Opens a stream to `target`: a name in `.loki` to the hidden service itself, everything else by way of an exit. On anything but
+    /// `Connected` the stream is already closed.
+    /// </summary>
+    /// <param name="services">Null: this door reaches no hidden services, and says so; their names go to no exit either.</param>
+    public static ValueTask<ProxyConnection> ConnectAsync(
+        IOnionStreams streams, ServiceReach? services, IsolationKey isolation, ProxyDestination target, TimeSpan timeLimit, TimeProvider time, CancellationToken cancel)
+    {
+        if (!target.IsName || ServiceNames.ZoneOf(target.Name) == NameZone.Outside) return ConnectOutsideAsync(streams, isolation, target, timeLimit, time, cancel);
+        if (services is not null) return services.ConnectAsync(target, isolation, time, cancel);
+        return new(new ProxyConnection(null, ProxyStatus.HostUnreachable, default, "hidden services are not reached from here"));
+    }
+
+    /// <summary>Opens a stream to `target` by way of an exit.</summary>
+    public static ValueTask<ProxyConnection> ConnectAsync(IOnionStreams streams, IsolationKey isolation, ProxyDestination target, TimeSpan timeLimit, TimeProvider time, CancellationToken cancel) =>
+        ConnectAsync(streams, null, isolation, target, timeLimit, time, cancel);
+
+    private static async ValueTask<ProxyConnection> ConnectOutsideAsync(
         IOnionStreams streams, IsolationKey isolation, ProxyDestination target, TimeSpan timeLimit, TimeProvider time, CancellationToken cancel)
     {
         using var limit = new CancellationTokenSource(timeLimit, time);
@@ -51,10 +69,7 @@ internal static class ProxyDoor
         try
         {
             stream = await streams.OpenAsync(isolation, linked.Token).ConfigureAwait(false);
-            PipeWriter output = stream.Transport.Output;
-            output.Advance(ProxyWire.WriteConnectHeader(target, output.GetSpan(ProxyWire.MaxHeaderBytes)));
-            await output.FlushAsync(linked.Token).ConfigureAwait(false);
-            (WireResult result, ProxyStatus status, ProxyDestination bound) = await ReadReplyAsync(stream.Transport.Input, linked.Token).ConfigureAwait(false);
+            (WireResult result, ProxyStatus status, ProxyDestination bound) = await AskAsync(stream, target, linked.Token).ConfigureAwait(false);
             if (result == WireResult.Complete && status == ProxyStatus.Connected)
             {
                 OnionStream connected = stream;
@@ -86,6 +101,15 @@ internal static class ProxyDoor
                 await stream.DisposeAsync().ConfigureAwait(false);
             }
         }
+    }
+
+    /// <summary>Sends the header of a stream inside a path and reads the answer, and nothing behind it. Incomplete: the stream ended before.</summary>
+    public static async ValueTask<(WireResult Result, ProxyStatus Status, ProxyDestination Bound)> AskAsync(OnionStream stream, ProxyDestination target, CancellationToken cancel)
+    {
+        PipeWriter output = stream.Transport.Output;
+        output.Advance(ProxyWire.WriteConnectHeader(target, output.GetSpan(ProxyWire.MaxHeaderBytes)));
+        await output.FlushAsync(cancel).ConfigureAwait(false);
+        return await ReadReplyAsync(stream.Transport.Input, cancel).ConfigureAwait(false);
     }
 
     /// <summary>

@@ -14,7 +14,7 @@ namespace Oxen.Router.Client;
 /// it is resolved at the exit. User name and password isolate: another pair, another path.
 /// </summary>
 internal sealed class Socks5ConnectionHandler(
-    IOnionStreams streams, IOnionDatagrams datagrams, IsolationKeys keys, ProxyDoorOptions options, TimeProvider time, SharedDropCounters drops) : ConnectionHandler
+    IOnionStreams streams, IOnionDatagrams datagrams, IsolationKeys keys, ProxyDoorOptions options, TimeProvider time, SharedDropCounters drops, ServiceReach? services = null) : ConnectionHandler
 {
     private static readonly byte[] NotHttp =
         "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\nThis is a SOCKS5 proxy, not an HTTP proxy. Set it as SOCKS5 in your program, or use the HTTP proxy's address instead.\n"u8.ToArray();
@@ -154,7 +154,7 @@ internal sealed class Socks5ConnectionHandler(
 
     private async Task ConnectAsync(ConnectionContext connection, IDuplexPipe client, Opening opening)
     {
-        ProxyConnection through = await ProxyDoor.ConnectAsync(streams, opening.Isolation, opening.Destination, options.ConnectTime, time, CancellationToken.None).ConfigureAwait(false);
+        ProxyConnection through = await ProxyDoor.ConnectAsync(streams, services, opening.Isolation, opening.Destination, options.ConnectTime, time, CancellationToken.None).ConfigureAwait(false);
         if (through.Stream is null)
         {
             await client.Output.WriteAsync(Reply(Socks5Wire.From(through.Status), default)).ConfigureAwait(false);
@@ -186,7 +186,9 @@ internal sealed class Socks5ConnectionHandler(
         try
         {
             using var limit = new CancellationTokenSource(options.ConnectTime, time);
-            association = await datagrams.AssociateAsync(opening.Isolation, limit.Token).ConfigureAwait(false);
+            association = services is null
+                ? await datagrams.AssociateAsync(opening.Isolation, limit.Token).ConfigureAwait(false)
+                : new MixedAssociation(datagrams, services, opening.Isolation, time, drops);
         }
         catch (Exception e) when (e is OnionUnavailableException or OperationCanceledException)
         {

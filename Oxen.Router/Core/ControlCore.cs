@@ -83,6 +83,9 @@ internal sealed class ControlCore : ILinkEvents, IDirectoryWire, IDisposable
     /// <summary>Null for a router that builds no paths of its own.</summary>
     public ClientPaths? Client { get; }
 
+    /// <summary>Who is a relay, as this thread sees it now.</summary>
+    public NodeDirectory Nodes => _directory;
+
     /// <summary>Null for a router whose directory is a list that does not change.</summary>
     public DirectoryCore? Directory { get; }
 

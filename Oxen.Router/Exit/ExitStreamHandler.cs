@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Collections.Concurrent;
 using System.IO.Pipelines;
 using System.Net;
@@ -31,7 +30,7 @@ internal sealed class ExitStreamHandler(ExitPolicy policy, IExitResolver resolve
         bool entered = false;
         try
         {
-            (WireResult result, StreamKind kind, ProxyDestination target) = await ReadHeaderAsync(stream.Input, cancel).ConfigureAwait(false);
+            (WireResult result, StreamKind kind, ProxyDestination target) = await StreamHeader.ReadAsync(stream.Input, limits.HeaderTime, time, cancel).ConfigureAwait(false);
             entered = TryEnter(session);
             if (result == WireResult.Incomplete) failure = new IOException("the stream ended within its header");
             else if (result == WireResult.Malformed) await ReplyAsync(stream.Output, ProxyStatus.Malformed, default, cancel).ConfigureAwait(false);
@@ -52,33 +51,6 @@ internal sealed class ExitStreamHandler(ExitPolicy policy, IExitResolver resolve
     }
 
     public Task RunAsync(IDuplexPipe stream, CancellationToken cancel) => RunAsync(0, stream, cancel);
-
-    private async ValueTask<(WireResult Result, StreamKind Kind, ProxyDestination Target)> ReadHeaderAsync(PipeReader input, CancellationToken cancel)
-    {
-        using var limit = new CancellationTokenSource(limits.HeaderTime, time);
-        using var linked = CancellationTokenSource.CreateLinkedTokenSource(cancel, limit.Token);
-        while (true)
-        {
-            ReadResult read = await input.ReadAsync(linked.Token).ConfigureAwait(false);
-            WireResult result = Parse(read.Buffer, out StreamKind kind, out ProxyDestination target, out int consumed);
-            if (result == WireResult.Incomplete && !read.IsCompleted && !read.IsCanceled)
-            {
-                input.AdvanceTo(read.Buffer.Start, read.Buffer.End);
-                continue;
-            }
-
-            input.AdvanceTo(read.Buffer.GetPosition(consumed));
-            return (result, kind, target);
-        }
-    }
-
-    private static WireResult Parse(in ReadOnlySequence<byte> buffer, out StreamKind kind, out ProxyDestination target, out int consumed)
-    {
-        Span<byte> head = stackalloc byte[ProxyWire.MaxHeaderBytes];
-        int n = (int)Math.Min(head.Length, buffer.Length);
-        buffer.Slice(0, n).CopyTo(head);
-        return ProxyWire.ReadStreamHeader(head[..n], out kind, out target, out consumed);
-    }
 
     private bool TryEnter(long session)
     {

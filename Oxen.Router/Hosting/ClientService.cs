@@ -30,17 +30,11 @@ internal sealed partial class ClientService : IOnionStreams, IOnionDatagrams
     // All on the session thread.
     private readonly Dictionary<IsolationKey, int> _groups = [];
     private readonly Dictionary<int, Instant> _lastUse = [];
-    private readonly Dictionary<int, List<Opening>> _waiting = [];
+    private readonly Dictionary<int, List<StreamOpening>> _waiting = [];
     private readonly Dictionary<int, TaskCompletionSource> _readySignals = [];
     private readonly Dictionary<(int Group, ushort Association), Association> _associations = [];
     private int _nextGroup = TunnelGroup;
     private ushort _nextAssociation;
-
-    /// <summary>Somebody who waits for a stream; the group is known once the session thread has seen it.</summary>
-    private sealed record Opening(TaskCompletionSource<OnionStream> Completion, CancellationToken Cancel)
-    {
-        public int Group { get; set; } = -1;
-    }
 
     public ClientService(RouterNode node, SessionLoop sessions, ControlLoop control)
     {
@@ -106,26 +100,28 @@ internal sealed partial class ClientService : IOnionStreams, IOnionDatagrams
     // A stream in the group that `find` gives on the session thread.
     private ValueTask<OnionStream> OpenInAsync(Func<Instant, ClientGroup?> find, string none, CancellationToken cancel)
     {
-        var opening = new Opening(new TaskCompletionSource<OnionStream>(TaskCreationOptions.RunContinuationsAsynchronously), cancel);
+        var opening = new StreamOpening(cancel);
+        int number = -1;
         _sessions.Post(now =>
         {
-            if (cancel.IsCancellationRequested)
-            {
-                opening.Completion.TrySetCanceled(cancel);
-                return;
-            }
-
+            if (opening.IsOver) return;
             if (find(now) is not { } group)
             {
-                opening.Completion.TrySetException(new OnionUnavailableException(none));
+                opening.Fail(new OnionUnavailableException(none));
                 return;
             }
 
-            opening.Group = group.Number;
-            Waiting(group.Number).Add(opening);
+            number = group.Number;
+            Waiting(number).Add(opening);
             ServeWaiting(group, now);
         });
-        return new ValueTask<OnionStream>(AwaitAsync(opening, cancel));
+        return new ValueTask<OnionStream>(opening.WaitAsync(
+            OpenPatience,
+            () => _sessions.Post(_ =>
+            {
+                if (_waiting.TryGetValue(number, out List<StreamOpening>? waiting)) waiting.Remove(opening);
+            }),
+            NoPath));
     }
 
     public async ValueTask<IOnionAssociation> AssociateAsync(IsolationKey isolation, CancellationToken cancel)
@@ -148,6 +144,25 @@ internal sealed partial class ClientService : IOnionStreams, IOnionDatagrams
         }
     }
 
+    /// <summary>Measures the path in use of the shared group.</summary>
+    /// <exception cref="OnionUnavailableException">There is no path; the message says why, in words for the user.</exception>
+    public async Task<PathMeasure> MeasureAsync(CancellationToken cancel)
+    {
+        try
+        {
+            await _sessions.InvokeAsync(now => GroupFor(default, now)).ConfigureAwait(false);
+            await WaitReadyAsync(cancel).WaitAsync(OpenPatience, cancel).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            throw NoPath();
+        }
+
+        ClientPathState? path = await _sessions.InvokeAsync(_ => _sessions.Client!.TryGet(SharedGroup, out ClientGroup? group) ? group!.Active : null).ConfigureAwait(false);
+        if (path is null) throw NoPath();
+        return await PathProbe.RunAsync(_sessions, _node.Time, [.. path.Hops.Select(h => h.ToString())], path.Health, end: null, now => _sessions.Client!.ProbeAllHops(path, now), cancel).ConfigureAwait(false);
+    }
+
     /// <summary>The groups and their paths, for the operator's screen.</summary>
     public Task<ClientView> ReadViewAsync(bool probeHops) => _sessions.InvokeAsync(now =>
     {
@@ -155,6 +170,7 @@ internal sealed partial class ClientService : IOnionStreams, IOnionDatagrams
         _sessions.Client!.Observe();
         foreach (ClientGroup group in _sessions.Client.Groups)
         {
+            if (RelayRequests.Owns(group.Number)) continue; // a request's, gone in a moment
             var paths = new List<PathView>();
             foreach (ClientPathState path in group.Paths)
             {
@@ -211,7 +227,7 @@ internal sealed partial class ClientService : IOnionStreams, IOnionDatagrams
     }
 
     private bool IsBusy(int number) =>
-        (_waiting.TryGetValue(number, out List<Opening>? waiting) && waiting.Count > 0)
+        (_waiting.TryGetValue(number, out List<StreamOpening>? waiting) && waiting.Count > 0)
         || (_sessions.Client!.TryGet(number, out ClientGroup? group) && _sessions.StreamsOf(group!.Quic) > 0)
         || _associations.Keys.Any(a => a.Group == number);
 
@@ -248,63 +264,13 @@ internal sealed partial class ClientService : IOnionStreams, IOnionDatagrams
 
     private void ServeWaiting(ClientGroup group, Instant now)
     {
-        List<Opening> waiting = Waiting(group.Number);
-        while (waiting.Count > 0 && group.State == ClientGroupState.Ready)
-        {
-            Opening opening = waiting[0];
-            if (opening.Cancel.IsCancellationRequested || opening.Completion.Task.IsCompleted)
-            {
-                waiting.RemoveAt(0);
-                continue;
-            }
-
-            if (_sessions.OpenStream(group.Quic!, now) is not { } bridge) return;
-            waiting.RemoveAt(0);
-            if (!opening.Completion.TrySetResult(bridge)) _ = AbandonAsync(bridge);
-        }
+        if (group.State == ClientGroupState.Ready) StreamOpening.Serve(Waiting(group.Number), () => _sessions.OpenStream(group.Quic!, now));
     }
 
-    private List<Opening> Waiting(int group)
+    private List<StreamOpening> Waiting(int group)
     {
-        if (!_waiting.TryGetValue(group, out List<Opening>? waiting)) _waiting.Add(group, waiting = []);
+        if (!_waiting.TryGetValue(group, out List<StreamOpening>? waiting)) _waiting.Add(group, waiting = []);
         return waiting;
-    }
-
-    private async Task<OnionStream> AwaitAsync(Opening opening, CancellationToken cancel)
-    {
-        try
-        {
-            return await opening.Completion.Task.WaitAsync(OpenPatience, cancel).ConfigureAwait(false);
-        }
-        catch (TimeoutException)
-        {
-            // Whoever is late finds the completion taken.
-            if (opening.Completion.TrySetCanceled(CancellationToken.None))
-            {
-                StopWaiting(opening);
-                throw NoPath();
-            }
-
-            return await opening.Completion.Task.ConfigureAwait(false);
-        }
-        catch (OperationCanceledException)
-        {
-            if (opening.Completion.TrySetCanceled(cancel)) StopWaiting(opening);
-            else if (opening.Completion.Task.IsCompletedSuccessfully) await AbandonAsync(opening.Completion.Task.Result).ConfigureAwait(false);
-            throw;
-        }
-    }
-
-    /// <summary>Nobody waits any more: without a path, such openings would pile up.</summary>
-    private void StopWaiting(Opening opening) => _sessions.Post(_ =>
-    {
-        if (_waiting.TryGetValue(opening.Group, out List<Opening>? waiting)) waiting.Remove(opening);
-    });
-
-    private static async Task AbandonAsync(OnionStream stream)
-    {
-        stream.Abort();
-        await stream.DisposeAsync().ConfigureAwait(false);
     }
 
     private OnionUnavailableException NoPath() => new(Trouble.Length > 0 ? $"there is no path to an exit: {Trouble}" : "there is no path to an exit yet");

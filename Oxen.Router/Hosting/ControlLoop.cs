@@ -1,4 +1,5 @@
 using Oxen.Router.Core;
+using Oxen.Router.Core.Directory;
 using Oxen.Router.Core.Links;
 using Oxen.Router.Core.Packets;
 using Oxen.Router.Core.Paths;
@@ -21,6 +22,7 @@ internal sealed class ControlLoop : LoopThread
     private readonly TransmitBatch _batch;
     private readonly IUdpSender _sender;
     private ControlCore? _core;
+    private int _directoryTold = -1;
 
     public ControlLoop(string name, MonotonicClock clock, ShardCore[] shards, DataPlane dataPlane, IUdpSender sender, Action<int> wakeShard, Action<string, Exception> onFault)
         : base(name, clock, onFault)
@@ -33,6 +35,9 @@ internal sealed class ControlLoop : LoopThread
     }
 
     public DropCounters Drops { get; } = new();
+
+    /// <summary>Called on this thread when the directory is known and whenever it has changed.</summary>
+    public Action<NodeDirectory>? DirectoryChanged { get; set; }
 
     /// <summary>The state machines; only for the loop's own thread.</summary>
     public ControlCore Core
@@ -78,6 +83,12 @@ internal sealed class ControlLoop : LoopThread
         }
 
         if (Core.NextDeadline <= now) Core.HandleTimeout(now);
+        if (DirectoryChanged is { } changed && Core.Nodes.Version != _directoryTold)
+        {
+            _directoryTold = Core.Nodes.Version;
+            changed(Core.Nodes);
+        }
+
         more |= Transmit(now);
         for (int shard = 0; shard < _shards.Length; shard++) if (_dataPlane.TakePosted(shard)) _wakeShard(shard);
         return more;

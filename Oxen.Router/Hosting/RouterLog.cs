@@ -66,6 +66,12 @@ internal static partial class RouterLog
     [LoggerMessage(1203, LogLevel.Information, "the first path stands; traffic can flow")]
     public static partial void FirstPath(ILogger log);
 
+    [LoggerMessage(1210, LogLevel.Information, "the hidden service {Service} begins: {Address}")]
+    public static partial void ServiceBegins(ILogger log, string service, string address);
+
+    [LoggerMessage(1211, LogLevel.Information, "the hidden service {Service} can be found: {Address}")]
+    public static partial void ServicePublished(ILogger log, string service, string address);
+
     [LoggerMessage(1300, LogLevel.Information, "{Door} proxy is listening on {Address}")]
     public static partial void DoorOpen(ILogger log, string door, string address);
 

@@ -72,6 +72,7 @@ internal sealed class RouterNode : IControlEvents, IAsyncDisposable
         {
             _sessions.Client = new ClientSessions(PathTransport, _sessions.Outlets, _sessions, options.Entropy(), _sessions.Drops, tunnel);
             Client = new ClientService(this, _sessions, _control);
+            Hidden = new HiddenHost(options, NetworkClock, _sessions, _control);
         }
         else
         {
@@ -79,7 +80,7 @@ internal sealed class RouterNode : IControlEvents, IAsyncDisposable
             _exitIdentity = TlsIdentity.FromSeed(options.Identity!.Seed);
             TunnelLeases? leases = options.Tunnel is { } offered ? new TunnelLeases(offered.Options.First, offered.Options.Peers) : null;
             _sessions.Exit = new ExitSessions(_exitIdentity, PathTransport, _sessions.Outlets, _sessions, options.Entropy(), _sessions.Drops, leases: leases, tunnel: tunnel);
-            _sessions.Rendezvous = new RendezvousSessions(_sessions.Outlets, _sessions.Drops);
+            _sessions.Rendezvous = new RendezvousSessions(_sessions.Outlets, _sessions.Drops, join: Join);
             _exit = new ExitHost(options, _sessions, _requests, _stop.Token);
         }
     }
@@ -107,6 +108,8 @@ internal sealed class RouterNode : IControlEvents, IAsyncDisposable
 
     public string Name => _options.Name;
 
+    public TimeProvider Time => _options.Time;
+
     public MonotonicClock Clock { get; }
 
     public NetworkClock NetworkClock { get; }
@@ -117,6 +120,9 @@ internal sealed class RouterNode : IControlEvents, IAsyncDisposable
 
     /// <summary>What the proxy doors need; null for a relay.</summary>
     public ClientService? Client { get; }
+
+    /// <summary>Hidden services of a client; null for a relay.</summary>
+    public HiddenHost? Hidden { get; }
 
     public CancellationToken Stopping => _stop.Token;
 
@@ -185,6 +191,8 @@ internal sealed class RouterNode : IControlEvents, IAsyncDisposable
         _sessions.Drops.AddTo(drops);
         _exit?.AddDrops(drops);
         Client?.Drops.AddTo(drops);
+        Hidden?.Drops.AddTo(drops);
+        Hidden?.Clients.Drops.AddTo(drops);
         return new RouterFigures
         {
             Router = Name,
@@ -224,6 +232,7 @@ internal sealed class RouterNode : IControlEvents, IAsyncDisposable
         if (_options.Nodes is { } nodes) nodes.Changed -= OnNodesChanged;
         try
         {
+            if (_started && Hidden is not null) await Hidden.StopAsync().WaitAsync(patience).ConfigureAwait(false);
             if (_started) await _control.StopCoreAsync().WaitAsync(patience).ConfigureAwait(false);
         }
         catch (TimeoutException)
@@ -262,7 +271,8 @@ internal sealed class RouterNode : IControlEvents, IAsyncDisposable
         {
             if (ready.End == PathEnd.Client)
             {
-                _sessions.Client!.OnPathReady(ready, now);
+                if (ready.Purpose == PathPurpose.Hidden) _sessions.Hidden!.OnPathReady(ready, now);
+                else _sessions.Client!.OnPathReady(ready, now);
                 return;
             }
 
@@ -278,7 +288,8 @@ internal sealed class RouterNode : IControlEvents, IAsyncDisposable
         {
             if (end == PathEnd.Client)
             {
-                _sessions.Client!.OnPathGone(gone, now);
+                if (gone.Purpose == PathPurpose.Hidden) _sessions.Hidden!.OnPathGone(gone, now);
+                else _sessions.Client!.OnPathGone(gone, now);
                 return;
             }
 
@@ -322,6 +333,12 @@ internal sealed class RouterNode : IControlEvents, IAsyncDisposable
     // ---- inside ----
 
     private void OnNodesChanged() => _control.Post(now => _control.Core.SetRoster(RosterSource.Of(_options.Nodes!.Current), long.MaxValue, [], now));
+
+    private void Join(PathRef one, PathRef other)
+    {
+        _shards[one.Shard].Post(new JoinPaths(one.Number, other.Number));
+        WakeShard(one.Shard);
+    }
 
     internal void Notice(RouterNoticeKind kind, string text, TimeSpan time = default, Exception? exception = null) =>
         _options.OnNotice?.Invoke(new RouterNotice(kind, Name, text, time, exception));

@@ -1,6 +1,7 @@
 using Oxen.Router.Core;
 using Oxen.Router.Core.Directory;
 using Oxen.Router.Core.Gossip;
+using Oxen.Router.Core.Hidden;
 using Oxen.Router.Core.Links;
 using Oxen.Router.Core.Paths;
 using Oxen.Router.Core.Relay;
@@ -26,6 +27,12 @@ internal sealed class RouterNodeOptions
 
     /// <summary>A client's; null for a relay.</summary>
     public ClientPathOptions? Client { get; init; }
+
+    /// <summary>Of the network, 32 bytes: which hidden services are kept where depends on it.</summary>
+    public ReadOnlyMemory<byte> NetworkId { get; init; } = new byte[32];
+
+    /// <summary>A client's: X25519 secrets by which services know it that let authorised clients in alone.</summary>
+    public IReadOnlyDictionary<ServiceAddress, byte[]> ServiceKeys { get; init; } = new Dictionary<ServiceAddress, byte[]>();
 
     /// <summary>A client's: doors will ask for paths, so some are made ready at the start.</summary>
     public bool Proxied { get; init; } = true;

@@ -30,7 +30,8 @@ internal sealed class SessionLoop : LoopThread, IClientSessionEvents, IExitSessi
     private Instant _stalledUntil = Instant.Never;
     private Instant _nextTick = Instant.Zero;
 
-    private readonly record struct UdpOut(long Owner, byte[] Record, int Length);
+    /// <param name="Hidden">The <see cref="HiddenClient"/> or <see cref="HiddenService"/> that it is of; null: a group's or a terminal session's.</param>
+    private readonly record struct UdpOut(object? Hidden, long Owner, byte[] Record, int Length);
 
     public SessionLoop(string name, MonotonicClock clock, ShardCore[] shards, Action<int> wakeShard, Action<string, Exception> onFault)
         : base(name, clock, onFault)
@@ -48,6 +49,9 @@ internal sealed class SessionLoop : LoopThread, IClientSessionEvents, IExitSessi
 
     public ExitSessions? Exit { get; set; }
 
+    /// <summary>A client's: its hidden services, and those of others that it reaches.</summary>
+    public HiddenSessions? Hidden { get; set; }
+
     /// <summary>A relay's: introductions and rendezvous of others' hidden services.</summary>
     public RendezvousSessions? Rendezvous { get; set; }
 
@@ -55,6 +59,9 @@ internal sealed class SessionLoop : LoopThread, IClientSessionEvents, IExitSessi
 
     /// <summary>A stream that the peer opened: the session (client: group) number and the bridge.</summary>
     public Action<long, StreamBridge, Instant>? StreamOpened { get; set; }
+
+    /// <summary>A stream that a client of a service of ours opened.</summary>
+    public Action<HiddenServiceSession, StreamBridge, Instant>? ServiceStreamOpened { get; set; }
 
     public Action<long, ReadOnlyMemory<byte>, Instant>? UdpArrived { get; set; }
 
@@ -82,6 +89,7 @@ internal sealed class SessionLoop : LoopThread, IClientSessionEvents, IExitSessi
             Instant next = Client?.NextDeadline ?? Instant.Never;
             if (Tick is not null) next = Instant.Earlier(next, _nextTick);
             if (Exit is not null) next = Instant.Earlier(next, Exit.NextDeadline);
+            if (Hidden is not null) next = Instant.Earlier(next, Hidden.NextDeadline);
             if (Rendezvous is not null) next = Instant.Earlier(next, Rendezvous.NextDeadline);
 
             // With full rings nothing can be sent whatever is due: look again when they have drained a little.
@@ -90,13 +98,21 @@ internal sealed class SessionLoop : LoopThread, IClientSessionEvents, IExitSessi
     }
 
     /// <summary>Sends a UDP record for a client's group or a terminal's session. Any thread; the bytes are copied.</summary>
-    public bool TrySendUdp(long owner, ReadOnlySpan<byte> record)
+    public bool TrySendUdp(long owner, ReadOnlySpan<byte> record) => TrySendUdp(null, owner, record);
+
+    /// <summary>Sends a UDP record to a hidden service. Any thread; the bytes are copied.</summary>
+    public bool TrySendHiddenUdp(HiddenClient client, ReadOnlySpan<byte> record) => TrySendUdp(client, 0, record);
+
+    /// <summary>Sends a UDP record to a client of a service of ours. Any thread; the bytes are copied.</summary>
+    public bool TrySendServiceUdp(HiddenService service, long session, ReadOnlySpan<byte> record) => TrySendUdp(service, session, record);
+
+    private bool TrySendUdp(object? hidden, long owner, ReadOnlySpan<byte> record)
     {
         if (Volatile.Read(ref _udpWaiting) >= 4096) return false;
         byte[] copy = System.Buffers.ArrayPool<byte>.Shared.Rent(record.Length);
         record.CopyTo(copy);
         Interlocked.Increment(ref _udpWaiting);
-        _udpOut.Enqueue(new UdpOut(owner, copy, record.Length));
+        _udpOut.Enqueue(new UdpOut(hidden, owner, copy, record.Length));
         Wake();
         return true;
     }
@@ -121,13 +137,14 @@ internal sealed class SessionLoop : LoopThread, IClientSessionEvents, IExitSessi
     /// <summary>Streams that a connection carries now. Session thread.</summary>
     public int StreamsOf(QuicConnection? connection) => connection is not null && _bridges.TryGetValue(connection, out Dictionary<long, StreamBridge>? streams) ? streams.Count : 0;
 
-    public int OpenStreams => _bridges.Values.Sum(s => s.Count);
+    public int OpenStreams => _streams;
 
     public override void Dispose()
     {
         base.Dispose();
         foreach (Dictionary<long, StreamBridge> streams in _bridges.Values.ToArray())
             foreach (StreamBridge bridge in streams.Values.ToArray()) bridge.OnLost("the router is stopping", Instant.Zero);
+        Hidden?.Dispose();
         Client?.Dispose();
         Exit?.Dispose();
     }
@@ -142,7 +159,8 @@ internal sealed class SessionLoop : LoopThread, IClientSessionEvents, IExitSessi
             while (taken < 128 && ring.TryTake(out PacketTag tag, out int offset))
             {
                 Span<byte> content = ring.Slab.Slice(offset + PacketRing.Headroom, tag.Length);
-                if (Client is not null) Client.HandleDelivery(shard, tag, content, now);
+                if (Hidden is not null && IsHidden(shard, tag)) Hidden.HandleDelivery(shard, tag, content, now);
+                else if (Client is not null) Client.HandleDelivery(shard, tag, content, now);
                 else if (Rendezvous is not null && tag.Command is EndCommand.Joined or EndCommand.Meeting) Rendezvous.HandleDelivery(shard, tag, content, now);
                 else Exit?.HandleDelivery(shard, tag, content, now);
                 taken++;
@@ -155,8 +173,21 @@ internal sealed class SessionLoop : LoopThread, IClientSessionEvents, IExitSessi
         while (_udpOut.TryDequeue(out UdpOut udp))
         {
             Interlocked.Decrement(ref _udpWaiting);
-            Client?.SendUdp((int)udp.Owner, udp.Record.AsSpan(0, udp.Length), now);
-            Exit?.SendUdp(udp.Owner, udp.Record.AsSpan(0, udp.Length));
+            ReadOnlySpan<byte> record = udp.Record.AsSpan(0, udp.Length);
+            switch (udp.Hidden)
+            {
+                case HiddenClient to:
+                    to.SendUdp(record, now);
+                    break;
+                case HiddenService from:
+                    from.SendUdp(udp.Owner, record, now);
+                    break;
+                default:
+                    Client?.SendUdp((int)udp.Owner, record, now);
+                    Exit?.SendUdp(udp.Owner, record);
+                    break;
+            }
+
             System.Buffers.ArrayPool<byte>.Shared.Return(udp.Record);
         }
 
@@ -164,7 +195,11 @@ internal sealed class SessionLoop : LoopThread, IClientSessionEvents, IExitSessi
         {
             client.Observe();
             if (client.NextDeadline <= now) client.HandleTimeout(now);
+
+            // Its requests are streams of the client's sessions: they say what they have to say before those transmit.
+            if (Hidden is { } hidden && hidden.NextDeadline <= now) hidden.HandleTimeout(now);
             client.Transmit(now);
+            Hidden?.Transmit(now);
         }
 
         if (Rendezvous is { } rendezvous && rendezvous.NextDeadline <= now) rendezvous.HandleTimeout(now); // what it says leaves with the exit's
@@ -194,12 +229,20 @@ internal sealed class SessionLoop : LoopThread, IClientSessionEvents, IExitSessi
 
     void ISessionEvents.OnQuic(in QuicEvent happened, Instant now)
     {
+        if (Hidden?.Requests.OnQuic(happened, now) != true) HandleQuic(happened, now);
+    }
+
+    /// <summary>What happened to a connection whose streams have bridges here.</summary>
+    public void HandleQuic(in QuicEvent happened, Instant now)
+    {
         QuicConnection connection = happened.Connection;
         switch (happened.Kind)
         {
             case QuicEventKind.StreamOpened:
                 StreamBridge opened = Add(connection, happened.StreamId);
-                StreamOpened?.Invoke(connection.Tag is long session ? session : 0, opened, now);
+                if (connection.Tag is HiddenServiceSession client) ServiceStreamOpened?.Invoke(client, opened, now);
+                else if (StreamOpened is { } take) take(connection.Tag is long session ? session : 0, opened, now);
+                else opened.Abort(); // nobody opens streams to a client
                 opened.Start(now);
                 return;
             case QuicEventKind.StreamsAvailable:
@@ -232,9 +275,17 @@ internal sealed class SessionLoop : LoopThread, IClientSessionEvents, IExitSessi
 
     void ISessionEvents.OnUdp(long owner, ReadOnlySpan<byte> record, Instant now) => UdpArrived?.Invoke(owner, record.ToArray(), now);
 
-    void IClientSessionEvents.OnGroupReady(ClientGroup group, Instant now) => GroupReady?.Invoke(group, now);
+    void IClientSessionEvents.OnGroupReady(ClientGroup group, Instant now)
+    {
+        if (RelayRequests.Owns(group.Number)) Hidden?.Requests.OnGroupReady(group, now);
+        else GroupReady?.Invoke(group, now);
+    }
 
-    void IClientSessionEvents.OnGroupLost(ClientGroup group, string reason, Instant now) => GroupLost?.Invoke(group, reason, now);
+    void IClientSessionEvents.OnGroupLost(ClientGroup group, string reason, Instant now)
+    {
+        if (RelayRequests.Owns(group.Number)) Hidden?.Requests.OnGroupLost(group, now);
+        else GroupLost?.Invoke(group, reason, now);
+    }
 
     void IClientSessionEvents.OnTunnelReady(ClientGroup group, Instant now) => TunnelReady?.Invoke(group, now);
 
@@ -246,6 +297,14 @@ internal sealed class SessionLoop : LoopThread, IClientSessionEvents, IExitSessi
     void IExitSessionEvents.OnSessionClosed(long session, Instant now) => SessionClosed?.Invoke(session, now);
 
     // ---- inside ----
+
+    // Records are a session's, packets of a joint a hidden service's; an answer to a probe may be either's.
+    private bool IsHidden(int shard, in PacketTag tag) => tag.Command switch
+    {
+        EndCommand.Joined or EndCommand.Meeting => true,
+        EndCommand.Records => false,
+        _ => Hidden!.Owns(shard, tag),
+    };
 
     private StreamBridge Add(QuicConnection connection, long stream)
     {

@@ -28,6 +28,9 @@ internal sealed partial class SimRouter : IHiddenEvents
     /// <summary>A relay's; null for a client.</summary>
     public RendezvousSessions? Rendezvous { get; }
 
+    /// <summary>Packets that crossed over at this relay: by the session thread, and on a shard.</summary>
+    public (long Session, long Shards) Crossed => (Rendezvous?.Crossed ?? 0, _shards.Sum(s => s.Crossed));
+
     /// <summary>Streams that services of this router echo now.</summary>
     public int HiddenEchoes => _hiddenEchoes.Count;
 
@@ -36,6 +39,9 @@ internal sealed partial class SimRouter : IHiddenEvents
 
     /// <summary>Requests about introsets that this relay answered, by method.</summary>
     public Dictionary<string, int> Asked { get; } = [];
+
+    /// <summary>UDP records that came back from services' echoes.</summary>
+    public List<byte[]> HiddenUdp { get; } = [];
 
     public HiddenService Host(HiddenServiceOptions options)
     {
@@ -46,7 +52,7 @@ internal sealed partial class SimRouter : IHiddenEvents
 
     public HiddenClient Reach(ServiceAddress address, byte[]? clientSecret = null)
     {
-        HiddenClient client = Hidden!.ClientOf(address, clientSecret);
+        HiddenClient client = Hidden!.ClientOf(address, clientSecret: clientSecret);
         client.Open(_network.Now);
         _network.Wake(this);
         return client;
@@ -142,6 +148,14 @@ internal sealed partial class SimRouter : IHiddenEvents
         if (happened.Kind == QuicEventKind.StreamReadable) transfer?.OnReadable(now);
         else if (happened.Kind == QuicEventKind.StreamWritable) transfer?.OnWritable();
         else if (happened.Kind is QuicEventKind.StreamReset or QuicEventKind.StreamStopped) transfer?.OnLost();
+    }
+
+    void IHiddenEvents.OnHiddenUdp(HiddenClient client, ReadOnlySpan<byte> record, Instant now) => HiddenUdp.Add(record.ToArray());
+
+    void IHiddenEvents.OnServiceUdp(HiddenServiceSession session, ReadOnlySpan<byte> record, Instant now)
+    {
+        record.CopyTo(_late);
+        session.Service.SendUdp(session.Number, _late.AsSpan(0, record.Length), now);
     }
 
     void IHiddenEvents.OnHiddenClientReady(HiddenClient client, Instant now) => Story.Add((now, $"reached {client.Address.ToString()[..6]} by way of {client.Rendezvous.ToString()[..6]}"));

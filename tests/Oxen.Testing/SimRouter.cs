@@ -106,7 +106,7 @@ internal sealed partial class SimRouter : ISimNode, IControlEvents, IClientSessi
         {
             _exitIdentity = TlsIdentity.FromSeed(options.Identity!.Seed);
             Exit = new ExitSessions(_exitIdentity, RouterNode.PathTransport, _outlets, this, entropy, SessionDrops, leases: leases, tunnel: tunnel);
-            Rendezvous = new RendezvousSessions(_outlets, SessionDrops);
+            Rendezvous = new RendezvousSessions(_outlets, SessionDrops, join: (one, other) => _shards[one.Shard].Post(new JoinPaths(one.Number, other.Number)));
             _requests = RequestDispatcher.Create([new IntrosetPlugin()], new SimServices(this));
             _echoesStreams = directory.TryGet(options.Identity.Id, out RouterContact? contact) && contact.IsExit;
         }

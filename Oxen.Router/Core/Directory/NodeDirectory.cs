@@ -42,6 +42,9 @@ internal sealed class NodeDirectory
     /// <summary>Goes up with every <see cref="Show"/>.</summary>
     public int Version { get; private set; }
 
+    /// <summary>The same as it is now, for another thread: what is shown later does not change it.</summary>
+    public NodeDirectory Snapshot() => (NodeDirectory)MemberwiseClone(); // Show puts new collections in place of the old ones
+
     /// <summary>Takes every contact of the list that is valid now and signed by its router.</summary>
     public static NodeDirectory From(ContactList list, long nowUnixSeconds)
     {

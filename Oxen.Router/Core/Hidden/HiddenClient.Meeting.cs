@@ -119,8 +119,7 @@ internal sealed partial class HiddenClient
         if (points.Count == 0)
         {
             // All failed: the introset may be an old one.
-            _content = null;
-            _badIntroductions.Clear();
+            LeaveInstance();
             Meet(now);
             return;
         }
@@ -244,7 +243,7 @@ internal sealed partial class HiddenClient
             // Nobody said who is to blame.
             if (!attempt.Acknowledged && attempt.Awaiting) _badIntroductions.Add(attempt.Point.Relay);
             if (!attempt.Awaiting) _badRendezvous.Add(attempt.Rendezvous);
-            if (attempt.Acknowledged) _content = null; // its seed or key may be over: fetch it anew
+            if (attempt.Acknowledged) LeaveInstance(); // its seed or key may be over, or nobody is there
         }
 
         LastTrouble = reason;

@@ -49,6 +49,9 @@ internal sealed partial class HiddenClient : IHiddenPathOwner, IDisposable
     private readonly HashSet<RouterId> _badIntroductions = [];
     private readonly HashSet<RouterId> _badRendezvous = [];
     private IntrosetLookup? _lookup;
+    private readonly List<(byte Instance, IntrosetContent Content)> _instances = []; // of other routers that serve the address
+    private readonly HashSet<byte> _absent = [];
+    private byte _instance;
     private IntrosetContent? _content;
     private long _contentExpires;
     private readonly byte[] _subcredential = new byte[32];
@@ -61,11 +64,13 @@ internal sealed partial class HiddenClient : IHiddenPathOwner, IDisposable
     private Instant _renewAt = Instant.Never;
 
     /// <param name="quic">Shared by all clients; the address of a connection names the client.</param>
+    /// <param name="isolation">Whose it is: clients with different keys share nothing.</param>
     /// <param name="clientSecret">X25519 secret of an authorised client; empty: none.</param>
-    public HiddenClient(int number, ServiceAddress address, HiddenContext context, QuicEndpoint quic, ReadOnlySpan<byte> clientSecret)
+    public HiddenClient(int number, ServiceAddress address, UInt128 isolation, HiddenContext context, QuicEndpoint quic, ReadOnlySpan<byte> clientSecret)
     {
         Number = number;
         Address = address;
+        Isolation = isolation;
         _context = context;
         _quic = quic;
         _clientSecret = clientSecret.ToArray();
@@ -75,12 +80,26 @@ internal sealed partial class HiddenClient : IHiddenPathOwner, IDisposable
 
     public ServiceAddress Address { get; }
 
+    public UInt128 Isolation { get; }
+
     public HiddenClientState State { get; private set; }
 
     public QuicConnection? Quic { get; private set; }
 
     /// <summary>What the service announced; null until it was found.</summary>
     public IntrosetContent? Content => _content;
+
+    /// <summary>Our path to the rendezvous in use; null before.</summary>
+    public HiddenPath? Path => _joint?.Path;
+
+    /// <summary>The way from end to end, to the service; null before it is met.</summary>
+    public PathHealth? Health => _health;
+
+    /// <summary>Asks the service once for its round trip.</summary>
+    public void ProbeEnd(Instant now)
+    {
+        if (_health is { } health) Probe(health, now);
+    }
 
     /// <summary>The rendezvous in use; none before.</summary>
     public RouterId Rendezvous => _joint?.Path.Hops[^1] ?? default;
@@ -110,6 +129,7 @@ internal sealed partial class HiddenClient : IHiddenPathOwner, IDisposable
         _attempts = 0;
         _badIntroductions.Clear();
         _badRendezvous.Clear();
+        _absent.Clear();
         State = HiddenClientState.LookingUp;
         Meet(now);
     }
@@ -148,6 +168,20 @@ internal sealed partial class HiddenClient : IHiddenPathOwner, IDisposable
         return joint.TryRecord(RecordType.Quic, datagram, now);
     }
 
+    /// <summary>A UDP record (<see cref="ServiceUdp"/>). One that comes before the service is met is dropped and counted, and makes us go for it.</summary>
+    public bool SendUdp(ReadOnlySpan<byte> record, Instant now)
+    {
+        if (State == HiddenClientState.Ready && _joint is { } joint)
+        {
+            _health!.OnTrafficSent(now);
+            return joint.TryRecord(RecordType.Udp, record, now);
+        }
+
+        _context.Drops.Count(Packets.DropReason.NoPath);
+        Open(now);
+        return false;
+    }
+
     public bool HasRoom => _joint?.HasRoom ?? true;
 
     public void Flush() => _joint?.Flush();
@@ -184,7 +218,7 @@ internal sealed partial class HiddenClient : IHiddenPathOwner, IDisposable
         ulong period = ServicePeriod.At(unix);
         Search(period, (found, at) =>
         {
-            if (found is not null)
+            if (found.Count > 0)
             {
                 Found(found, at);
                 return;
@@ -196,13 +230,13 @@ internal sealed partial class HiddenClient : IHiddenPathOwner, IDisposable
             if (other == 0) Lose("no relay has an introset of this address", at);
             else Search(other, (late, then) =>
             {
-                if (late is null) Lose("no relay has an introset of this address", then);
+                if (late.Count == 0) Lose("no relay has an introset of this address", then);
                 else Found(late, then);
             }, at);
         }, now);
     }
 
-    private void Search(ulong period, Action<Introset?, Instant> done, Instant now)
+    private void Search(ulong period, Action<IReadOnlyList<Introset>, Instant> done, Instant now)
     {
         _lookup = IntrosetLookup.Start(_context, Address, period, (found, at) =>
         {
@@ -212,20 +246,49 @@ internal sealed partial class HiddenClient : IHiddenPathOwner, IDisposable
         if (_lookup is null) Lose("the directory names no relay that could have an introset", now);
     }
 
-    private void Found(Introset introset, Instant now)
+    private void Found(IReadOnlyList<Introset> introsets, Instant now)
     {
-        IntrosetOutcome outcome = introset.TryOpen(Address, _clientSecret, out IntrosetContent? content);
-        if (outcome != IntrosetOutcome.Opened)
+        _instances.Clear();
+        bool refused = false;
+        foreach (Introset introset in introsets)
         {
-            Lose(outcome == IntrosetOutcome.NotAuthorised ? "the service takes authorised clients alone" : "the service's introset is malformed", now);
+            IntrosetOutcome outcome = introset.TryOpen(Address, _clientSecret, out IntrosetContent? content);
+            refused |= outcome == IntrosetOutcome.NotAuthorised;
+            if (outcome != IntrosetOutcome.Opened) continue;
+            _instances.Insert(_context.Choose(_instances.Count + 1), (introset.Instance, content!));
+            _contentExpires = Math.Min(introset.ExpiresUnixSeconds, _context.UnixSeconds(now) + (long)Fresh.TotalSeconds);
+            Introset.Subcredential(Address, introset.BlindedKey, _subcredential); // one key of the period, whatever the instance
+        }
+
+        if (_instances.Count == 0)
+        {
+            Lose(refused ? "the service takes authorised clients alone" : "the service's introset is malformed", now);
             return;
         }
 
-        _content = content;
-        _contentExpires = Math.Min(introset.ExpiresUnixSeconds, _context.UnixSeconds(now) + (long)Fresh.TotalSeconds);
-        Introset.Subcredential(Address, introset.BlindedKey, _subcredential);
-        _badIntroductions.Clear();
+        // One in an order of chance, so that clients spread over the routers that serve it; those that did not come before are last.
+        (byte Instance, IntrosetContent Content)[] ordered = [.. _instances.OrderBy(i => _absent.Contains(i.Instance))];
+        _instances.Clear();
+        _instances.AddRange(ordered);
+        TakeInstance();
         Meet(now);
+    }
+
+    private void TakeInstance()
+    {
+        _badIntroductions.Clear();
+        _content = null;
+        if (_instances.Count == 0) return;
+        (_instance, _content) = _instances[0];
+        _instances.RemoveAt(0);
+    }
+
+    /// <summary>The router that serves the address does not come: another one may, else the introset is fetched anew.</summary>
+    private void LeaveInstance()
+    {
+        _absent.Add(_instance);
+        if (_instances.Count > 0) _attempts = 0;
+        TakeInstance();
     }
 
     // ---- 4 talk ----
@@ -241,6 +304,9 @@ internal sealed partial class HiddenClient : IHiddenPathOwner, IDisposable
             {
                 case RecordType.Quic:
                     _quic.HandleDatagram(record, QuicAddress, now);
+                    break;
+                case RecordType.Udp:
+                    _context.Events.OnHiddenUdp(this, record, now);
                     break;
                 case RecordType.Answer when record.Length == 8 && _health!.OnAnswer(System.Buffers.Binary.BinaryPrimitives.ReadUInt64BigEndian(record), 0, now):
                     break;

@@ -53,6 +53,12 @@ internal interface IHiddenEvents : IHiddenPathEvents, IRelayRequestEvents
     /// <summary>Streams of a connection between client and service; its Tag is the <see cref="HiddenClient"/> or the <see cref="HiddenServiceSession"/>.</summary>
     void OnHiddenQuic(in QuicEvent happened, Instant now);
 
+    /// <summary>A UDP record of a service (<see cref="ServiceUdp"/>).</summary>
+    void OnHiddenUdp(HiddenClient client, ReadOnlySpan<byte> record, Instant now);
+
+    /// <summary>A UDP record of a service's client (<see cref="ServiceUdp"/>).</summary>
+    void OnServiceUdp(HiddenServiceSession session, ReadOnlySpan<byte> record, Instant now);
+
     /// <summary>Streams may be opened to the service.</summary>
     void OnHiddenClientReady(HiddenClient client, Instant now);
 

@@ -170,9 +170,15 @@ internal sealed class HiddenPaths(PathOutlet[] outlets, IHiddenPathEvents events
                 continue;
             }
 
-            if (path.Health.TakeAskHops(now)) for (int hop = 0; hop < path.Hops.Length; hop++) Probe(path, (byte)hop, now);
+            if (path.Health.TakeAskHops(now)) ProbeAllHops(path, now);
             if (path.Health.NextProbe <= now) Probe(path, (byte)(path.Hops.Length - 1), now);
         }
+    }
+
+    /// <summary>Probes every hop of a path once, for the round trip of each.</summary>
+    public void ProbeAllHops(HiddenPath path, Instant now)
+    {
+        for (int hop = 0; hop < path.Hops.Length; hop++) Probe(path, (byte)hop, now);
     }
 
     public bool Send(HiddenPath path, MeetingType type, ReadOnlySpan<byte> name, ReadOnlySpan<byte> body, Instant now)

@@ -29,7 +29,8 @@ internal sealed partial class HiddenService
         /// <summary>Keepers that have the latest revision.</summary>
         public int Kept { get; set; }
 
-        public int Asked { get; set; }
+        /// <summary>Those that were brought the latest revision.</summary>
+        public RouterId[] Keepers { get; set; } = [];
 
         public void Dispose()
         {
@@ -42,6 +43,7 @@ internal sealed partial class HiddenService
     private Instant _nextWork;
     private Instant _lastPublished = new(long.MinValue / 2);
     private Instant _waitingSince = Instant.Never; // since an introset could be made
+    private long _lastUnix;
     private bool _dirty = true;
     private bool _published;
 
@@ -51,9 +53,12 @@ internal sealed partial class HiddenService
     /// <summary>Introsets made so far.</summary>
     public int Publications { get; private set; }
 
+    /// <summary>Keepers that have the latest introset of the current period, and those that were asked to keep it.</summary>
+    public (int Kept, int Asked) Keepers => _periods.TryGetValue(ServicePeriod.At(_lastUnix), out PeriodState? period) ? (period.Kept, period.Keepers.Length) : (0, 0);
+
     private void Publish(Instant now)
     {
-        long unix = _context.UnixSeconds(now);
+        long unix = _lastUnix = _context.UnixSeconds(now);
         ulong current = ServicePeriod.At(unix);
         bool turned = MakePeriods(current, now);
         bool due = _dirty || turned || _queue.Changed || now - _lastPublished >= PublishEvery;
@@ -103,14 +108,15 @@ internal sealed partial class HiddenService
         // Rises over a restart without a memory of its own, and tells the minute at most.
         period.Revision = Math.Max(period.Revision + 1, (ulong)(unix / 60) << 16);
         long expires = unix / 60 * 60 + (long)Introset.MaxLife.TotalSeconds;
-        Introset introset = Introset.Create(period.Key, Address, content, _options.Clients, period.Revision, expires, _context.Entropy);
+        Introset introset = Introset.Create(period.Key, Address, content, _options.Clients, period.Revision, expires, _context.Entropy, _options.Instance);
         Publications++;
         ulong revision = period.Revision;
         period.Kept = 0;
-        RouterId[] keepers = IntrosetPlaces.Keepers(period.Key.PublicKey, number, period.Randomness, _context.Directory);
-        period.Asked = keepers.Length;
-        foreach (RouterId keeper in keepers) Put(number, keeper, introset, revision, again: true, now);
+        period.Keepers = KeepersOf(number, period);
+        foreach (RouterId keeper in period.Keepers) Put(number, keeper, introset, revision, again: true, now);
     }
+
+    private RouterId[] KeepersOf(ulong number, PeriodState period) => IntrosetPlaces.Keepers(period.Key.PublicKey, number, period.Randomness, _context.Directory);
 
     private void Put(ulong number, RouterId keeper, Introset introset, ulong revision, bool again, Instant now) =>
         _context.Requests.Send(keeper, IntrosetRequests.Put, introset.Encoded, (code, body, at) =>

@@ -147,6 +147,22 @@ internal sealed partial class HiddenService : IHiddenPathOwner, IDisposable
         foreach (HiddenServiceSession session in _sessions.Values) session.Joint?.Flush();
     }
 
+    /// <summary>A UDP record (<see cref="ServiceUdp"/>) for a client. False: it has gone, or has no path now; counted.</summary>
+    public bool SendUdp(long session, ReadOnlySpan<byte> record, Instant now)
+    {
+        if (_sessions.TryGetValue(session, out HiddenServiceSession? to) && to.Joint is { } joint) return joint.TryRecord(RecordType.Udp, record, now);
+        _context.Drops.Count(DropReason.NoPath);
+        return false;
+    }
+
+    /// <summary>Other relays than before: what found none may find some, and what is published may belong elsewhere.</summary>
+    public void OnDirectoryChanged(Instant now)
+    {
+        foreach ((ulong number, PeriodState period) in _periods)
+            if (period.Keepers.Length > 0 && !period.Keepers.SequenceEqual(KeepersOf(number, period))) _dirty = true;
+        _nextWork = Instant.Earlier(_nextWork, now);
+    }
+
     /// <summary>Takes no more clients, ends the sessions, lets the paths go.</summary>
     public void Close(Instant now)
     {
@@ -360,6 +376,9 @@ internal sealed partial class HiddenService : IHiddenPathOwner, IDisposable
                 case RecordType.Quic:
                     quic = true;
                     _quic.HandleDatagram(record, session.Address, now);
+                    break;
+                case RecordType.Udp:
+                    _context.Events.OnServiceUdp(session, record, now);
                     break;
                 case RecordType.Probe when record.Length == 8:
                     session.Joint?.TryRecord(RecordType.Answer, record, now);

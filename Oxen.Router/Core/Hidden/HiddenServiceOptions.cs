@@ -6,6 +6,9 @@ internal sealed class HiddenServiceOptions
     /// <summary>Ed25519 seed, 32 bytes; copied.</summary>
     public required byte[] Seed { get; init; }
 
+    /// <summary>0 to 7: which of several routers this is that serve one address. Two with one number take turns in being found.</summary>
+    public byte Instance { get; init; }
+
     /// <summary>Introduction relays that are kept: 3 to 8.</summary>
     public int Introductions { get; init; } = 3;
 

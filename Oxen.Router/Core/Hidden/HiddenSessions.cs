@@ -1,3 +1,4 @@
+using Oxen.Router.Core.Directory;
 using Oxen.Router.Core.Packets;
 using Oxen.Router.Core.Paths;
 using Oxen.Router.Core.Quic;
@@ -15,7 +16,7 @@ internal sealed class HiddenSessions : IDisposable
     private readonly QuicEndpoint _quic;
     private readonly List<HiddenService> _services = [];
     private readonly Dictionary<int, HiddenClient> _clients = [];
-    private readonly Dictionary<ServiceAddress, HiddenClient> _byAddress = [];
+    private readonly Dictionary<(ServiceAddress Address, UInt128 Isolation), HiddenClient> _byAddress = [];
     private readonly byte[] _transmit = new byte[64 * 1024];
     private int _nextClient;
 
@@ -74,13 +75,13 @@ internal sealed class HiddenSessions : IDisposable
         return service;
     }
 
-    /// <summary>The client of this address, made if there is none; Open it then.</summary>
-    public HiddenClient ClientOf(ServiceAddress address, ReadOnlySpan<byte> clientSecret = default)
+    /// <summary>The client of this address under this isolation key, made if there is none; Open it then.</summary>
+    public HiddenClient ClientOf(ServiceAddress address, UInt128 isolation = default, ReadOnlySpan<byte> clientSecret = default)
     {
-        if (_byAddress.TryGetValue(address, out HiddenClient? client)) return client;
-        client = new HiddenClient(++_nextClient, address, _context, _quic, clientSecret);
+        if (_byAddress.TryGetValue((address, isolation), out HiddenClient? client)) return client;
+        client = new HiddenClient(++_nextClient, address, isolation, _context, _quic, clientSecret);
         _clients.Add(client.Number, client);
-        _byAddress.Add(address, client);
+        _byAddress.Add((address, isolation), client);
         return client;
     }
 
@@ -88,7 +89,7 @@ internal sealed class HiddenSessions : IDisposable
     {
         client.Close(now);
         _clients.Remove(client.Number);
-        _byAddress.Remove(client.Address);
+        _byAddress.Remove((client.Address, client.Isolation));
         client.Dispose();
     }
 
@@ -97,6 +98,14 @@ internal sealed class HiddenSessions : IDisposable
         service.Close(now);
         _services.Remove(service);
         service.Dispose();
+    }
+
+    /// <summary>The network looks otherwise than before.</summary>
+    /// <param name="directory">Ours from now on: nobody else changes it.</param>
+    public void OnDirectoryChanged(NodeDirectory directory, Instant now)
+    {
+        _context.Directory = directory;
+        foreach (HiddenService service in _services) service.OnDirectoryChanged(now);
     }
 
     // ---- the world speaks ----

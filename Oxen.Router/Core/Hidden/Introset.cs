@@ -9,7 +9,8 @@ namespace Oxen.Router.Core.Hidden;
 //
 //   0    1   version (1)
 //   1    1   size class: 0, 1, 2 for 4096, 8192, 16384 bytes of the whole
-//   2    2   zero
+//   2    1   instance, 0 to 7: which of the routers that serve one address
+//   3    1   zero
 //   4   32   blinded key
 //  36    8   period
 //  44    8   revision
@@ -37,6 +38,9 @@ internal sealed class Introset
     /// <summary>Relays keep nothing that claims to live longer.</summary>
     public static readonly TimeSpan MaxLife = TimeSpan.FromHours(3);
 
+    /// <summary>Routers that may serve one address, each with an introset of its own beside the others'.</summary>
+    public const int MaxInstances = 8;
+
     private const int SealedAt = HeaderBytes + SaltBytes;
     private const int EntryIdBytes = 8;
     private const int EntryBytes = EntryIdBytes + CookieBytes;
@@ -55,6 +59,8 @@ internal sealed class Introset
     public ReadOnlySpan<byte> Encoded => _encoded;
 
     public ReadOnlySpan<byte> BlindedKey => _encoded.AsSpan(4, KeyBlinding.KeyBytes);
+
+    public byte Instance => _encoded[2];
 
     public ulong Period => BinaryPrimitives.ReadUInt64BigEndian(_encoded.AsSpan(36));
 
@@ -81,8 +87,9 @@ internal sealed class Introset
     /// <summary>Seals and signs.</summary>
     /// <param name="clients">X25519 keys of those who may come; empty: everybody who knows the address.</param>
     /// <exception cref="ArgumentException">Too many clients, an unusable client key, or a content that does not fit.</exception>
-    public static Introset Create(BlindedKey key, ServiceAddress address, IntrosetContent content, IReadOnlyList<byte[]> clients, ulong revision, long expiresUnixSeconds, IEntropy entropy)
+    public static Introset Create(BlindedKey key, ServiceAddress address, IntrosetContent content, IReadOnlyList<byte[]> clients, ulong revision, long expiresUnixSeconds, IEntropy entropy, byte instance = 0)
     {
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(instance, MaxInstances);
         if (clients.Count > MaxEntries) throw new ArgumentException($"at most {MaxEntries} clients can be authorised", nameof(clients));
         int entries = Math.Max(EntryStep, (clients.Count + EntryStep - 1) / EntryStep * EntryStep);
         int frame = SealedAt + EntriesAt + EntryBytes * entries + 2 * TagBytes + KeyBlinding.SignatureBytes;
@@ -93,7 +100,8 @@ internal sealed class Introset
         var writer = new WireWriter(encoded);
         writer.Byte(Version);
         writer.Byte((byte)size);
-        writer.UInt16(0);
+        writer.Byte(instance);
+        writer.Byte(0);
         writer.Put(key.PublicKey);
         writer.UInt64(key.Period);
         writer.UInt64(revision);
@@ -148,7 +156,7 @@ internal sealed class Introset
     public static bool TryRead(ReadOnlySpan<byte> data, out Introset? introset)
     {
         introset = null;
-        if (data.Length < SealedAt || data[0] != Version || data[1] >= Sizes.Length || data.Length != Sizes[data[1]] || data[2] != 0 || data[3] != 0) return false;
+        if (data.Length < SealedAt || data[0] != Version || data[1] >= Sizes.Length || data.Length != Sizes[data[1]] || data[2] >= MaxInstances || data[3] != 0) return false;
         if (BinaryPrimitives.ReadInt64BigEndian(data[52..]) < 0) return false;
         introset = new Introset(data.ToArray());
         return true;

@@ -3,8 +3,8 @@ using Oxen.Router.Core.Directory;
 namespace Oxen.Router.Core.Hidden;
 
 /// <summary>
-/// One search for a service's introset: asks several keepers and takes the highest valid revision, so that one keeper that is silent,
-/// behind or lying changes nothing. Ends by calling `done` once.
+/// One search for a service's introsets: asks several keepers and takes the highest valid revision of each instance, so that one keeper
+/// that is silent, behind or lying changes nothing. Ends by calling `done` once, with those that were found.
 /// </summary>
 internal sealed class IntrosetLookup
 {
@@ -18,14 +18,14 @@ internal sealed class IntrosetLookup
     private readonly byte[] _blinded = new byte[KeyBlinding.KeyBytes];
     private readonly ulong _period;
     private readonly Queue<RouterId> _left;
-    private readonly Action<Introset?, Instant> _done;
-    private Introset? _best;
+    private readonly Action<IReadOnlyList<Introset>, Instant> _done;
+    private readonly Introset?[] _best = new Introset?[Introset.MaxInstances];
     private int _asking;
     private int _answered;
     private bool _over;
 
     /// <summary>Null when nothing can be asked: the period's randomness is not known yet, or the directory is empty.</summary>
-    public static IntrosetLookup? Start(HiddenContext context, ServiceAddress address, ulong period, Action<Introset?, Instant> done, Instant now)
+    public static IntrosetLookup? Start(HiddenContext context, ServiceAddress address, ulong period, Action<IReadOnlyList<Introset>, Instant> done, Instant now)
     {
         Span<byte> randomness = stackalloc byte[ServicePeriod.RandomnessBytes];
         if (!context.Randomness(period, randomness)) return null;
@@ -44,7 +44,7 @@ internal sealed class IntrosetLookup
         return search;
     }
 
-    private IntrosetLookup(HiddenContext context, byte[] blinded, ulong period, RouterId[] keepers, Action<Introset?, Instant> done)
+    private IntrosetLookup(HiddenContext context, byte[] blinded, ulong period, RouterId[] keepers, Action<IReadOnlyList<Introset>, Instant> done)
     {
         _context = context;
         blinded.CopyTo(_blinded, 0);
@@ -85,22 +85,24 @@ internal sealed class IntrosetLookup
         if (code == 0)
         {
             _answered++;
-            if (IntrosetRequests.TryReadAnswer(body, out Introset? found) && found!.Period == _period && found.BlindedKey.SequenceEqual(_blinded)
-                && found.ExpiresUnixSeconds > _context.UnixSeconds(now) && (_best is null || found.Revision > _best.Revision) && found.HasGoodSignature())
+            foreach (Introset found in IntrosetRequests.ReadAnswer(body))
             {
-                _best = found;
+                Introset? best = _best[found.Instance];
+                if (found.Period != _period || !found.BlindedKey.SequenceEqual(_blinded) || found.ExpiresUnixSeconds <= _context.UnixSeconds(now)) continue;
+                if ((best is not null && found.Revision <= best.Revision) || !found.HasGoodSignature()) continue;
+                _best[found.Instance] = found;
                 if (NextDeadline.IsNever) NextDeadline = now + Grace;
             }
         }
 
         if (_asking > 0) return;
-        if (_best is not null || _left.Count == 0) End(now);
+        if (!NextDeadline.IsNever || _left.Count == 0) End(now);
         else Ask(now);
     }
 
     private void End(Instant now)
     {
         Cancel();
-        _done(_best, now);
+        _done([.. _best.OfType<Introset>()], now);
     }
 }

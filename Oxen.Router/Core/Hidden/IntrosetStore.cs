@@ -34,13 +34,13 @@ internal sealed record IntrosetStoreOptions
 }
 
 /// <summary>
-/// What a relay keeps of others' introsets: the highest revision of each blinded key and period, until it expires. Knows
+/// What a relay keeps of others' introsets: the highest revision of each blinded key, period and instance, until it expires. Knows
 /// neither services nor clients. Single-threaded; times are unix seconds.
 /// </summary>
 internal sealed class IntrosetStore(IntrosetStoreOptions options)
 {
     private readonly IntrosetStoreOptions _options = options;
-    private readonly Dictionary<(UInt128 High, UInt128 Low, ulong Period), Introset> _kept = [];
+    private readonly Dictionary<(UInt128 High, UInt128 Low, ulong Period, byte Instance), Introset> _kept = [];
     private double _checks = options.CheckBurst;
     private long _filled;
     private long _nextSweep;
@@ -58,7 +58,7 @@ internal sealed class IntrosetStore(IntrosetStoreOptions options)
         long life = introset.ExpiresUnixSeconds - nowUnixSeconds;
         if (life <= 0 || life > (long)Introset.MaxLife.TotalSeconds + 600) return IntrosetPut.Refused;
 
-        (UInt128, UInt128, ulong) key = KeyOf(introset.BlindedKey, introset.Period);
+        (UInt128, UInt128, ulong, byte) key = KeyOf(introset.BlindedKey, introset.Period, introset.Instance);
         bool known = _kept.TryGetValue(key, out Introset? before);
         if (known && before!.Revision >= introset.Revision) return before.Encoded.SequenceEqual(data) ? IntrosetPut.Stored : IntrosetPut.Stale;
         if (!known && (_kept.Count >= _options.MaxIntrosets || Bytes + data.Length > _options.MaxBytes)) return IntrosetPut.Busy;
@@ -70,19 +70,22 @@ internal sealed class IntrosetStore(IntrosetStoreOptions options)
         return IntrosetPut.Stored;
     }
 
-    public bool TryGet(ReadOnlySpan<byte> blinded, ulong period, long nowUnixSeconds, out Introset? introset)
+    /// <summary>One introset for each instance, those of the last revision first.</summary>
+    public IReadOnlyList<Introset> Get(ReadOnlySpan<byte> blinded, ulong period, long nowUnixSeconds)
     {
-        introset = null;
-        if (blinded.Length != KeyBlinding.KeyBytes || !_kept.TryGetValue(KeyOf(blinded, period), out Introset? found) || found.ExpiresUnixSeconds <= nowUnixSeconds) return false;
-        introset = found;
-        return true;
+        if (blinded.Length != KeyBlinding.KeyBytes) return [];
+        List<Introset> found = [];
+        for (byte instance = 0; instance < Introset.MaxInstances; instance++)
+            if (_kept.TryGetValue(KeyOf(blinded, period, instance), out Introset? introset) && introset.ExpiresUnixSeconds > nowUnixSeconds) found.Add(introset);
+        found.Sort(static (a, b) => b.Revision.CompareTo(a.Revision));
+        return found;
     }
 
     private void Sweep(long now)
     {
         if (now < _nextSweep && _nextSweep - now < 120) return;
         _nextSweep = now + 60;
-        foreach (((UInt128, UInt128, ulong) key, Introset introset) in _kept.ToArray())
+        foreach (((UInt128, UInt128, ulong, byte) key, Introset introset) in _kept.ToArray())
         {
             if (introset.ExpiresUnixSeconds > now) continue;
             _kept.Remove(key);
@@ -103,6 +106,6 @@ internal sealed class IntrosetStore(IntrosetStoreOptions options)
         return true;
     }
 
-    private static (UInt128, UInt128, ulong) KeyOf(ReadOnlySpan<byte> blinded, ulong period) =>
-        (BinaryPrimitives.ReadUInt128BigEndian(blinded), BinaryPrimitives.ReadUInt128BigEndian(blinded[16..]), period);
+    private static (UInt128, UInt128, ulong, byte) KeyOf(ReadOnlySpan<byte> blinded, ulong period, byte instance) =>
+        (BinaryPrimitives.ReadUInt128BigEndian(blinded), BinaryPrimitives.ReadUInt128BigEndian(blinded[16..]), period, instance);
 }

@@ -29,8 +29,9 @@ internal sealed record RendezvousOptions
 //   joined    the two: Joined packets cross over       one path gone: PARTED to the other, whose role is over
 //
 // A Joined packet came through the path's onion layer, where its ten zeros and number were checked; it leaves as content of the
-// other path, with that path's own number. Nothing of the heads crosses over. Meeting messages are read here and never sent on.
-internal sealed class RendezvousSessions(PathOutlet[] outlets, DropCounters drops, RendezvousOptions? options = null)
+// other path, with that path's own number. Nothing of the heads crosses over. Meeting messages are read here and never sent on. Where both
+// paths end on one shard, that shard moves the packets itself once the client has spoken (JoinPaths).
+internal sealed class RendezvousSessions(PathOutlet[] outlets, DropCounters drops, RendezvousOptions? options = null, Action<PathRef, PathRef>? join = null)
 {
     // Specification.
     private static readonly TimeSpan CookieLife = TimeSpan.FromSeconds(60);
@@ -64,6 +65,9 @@ internal sealed class RendezvousSessions(PathOutlet[] outlets, DropCounters drop
         /// <summary>Waited: the answer, until the client has surely got it.</summary>
         public byte[] Answer { get; set; } = [];
 
+        /// <summary>Joined, and the shard was told.</summary>
+        public bool Switched { get; set; }
+
         public int Introductions { get; set; }
 
         public double Tokens { get; set; }
@@ -95,7 +99,7 @@ internal sealed class RendezvousSessions(PathOutlet[] outlets, DropCounters drop
 
     public int Waiting => _waiting.Count;
 
-    /// <summary>Packets that crossed over.</summary>
+    /// <summary>Packets that crossed over here, and not on a shard.</summary>
     public long Crossed { get; private set; }
 
     public int Joints { get; private set; }
@@ -144,6 +148,12 @@ internal sealed class RendezvousSessions(PathOutlet[] outlets, DropCounters drop
 
             // The reduced class has no room for what the full class carries; each side chose its own.
             end.Answer = [];
+            if (!end.Switched)
+            {
+                end.Switched = other.Switched = true;
+                if (end.Path.Shard == other.Path.Shard) join?.Invoke(end.Path, other.Path);
+            }
+
             if (outlets[other.Path.Shard].TryCommand(other.Path.Number, PathOutlet.TerminalHop, EndCommand.Joined, content)) Crossed++;
             return;
         }

@@ -80,6 +80,8 @@ internal struct PathRow
     public PerHop KeyRows;
     public PerHop Windows;       // first window of each hop that we hear
     public OutstandingProbes? Probes;
+    public int JoinedRow;        // a rendezvous: 1 + the row of the path that packets cross to; 0 none
+    public uint JoinedGeneration;
     public int TunnelPeer;       // 1 + the peer whose IP packets come out here; 0 none
 }
 

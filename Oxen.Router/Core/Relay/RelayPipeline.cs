@@ -243,6 +243,8 @@ internal sealed class RelayPipeline(ShardTables tables, ClientPipeline client, P
                 && !tunnel.Take(slot.Path, p.Offset + SealedDatagram.HeaderBytes + OnionLayer.HeadBytes + 1, content.Length, now):
                 p.Verdict = Verdict.Done;
                 break;
+            case Sessions.EndCommand.Joined when path.JoinedRow > 0 && TryCross(ref p, path, epochs, now):
+                break;
             case >= OnionCommand.FirstOfEnds when path.Kind == PathKind.Terminal:
                 tables.Deliver(slot.Path, 0, command, content, now);
                 p.Verdict = Verdict.Done;
@@ -258,6 +260,29 @@ internal sealed class RelayPipeline(ShardTables tables, ClientPipeline client, P
                 Drop(ref p, DropReason.BadCommand);
                 break;
         }
+    }
+
+    // A rendezvous: command and content stay where they are and leave by the other path, with that path's number and layer. False:
+    // that path is gone or going; the session thread knows what is to be done.
+    private bool TryCross(ref Packet p, in PathRow from, in PathEpochs epochs, Instant now)
+    {
+        int row = from.JoinedRow - 1;
+        if (!tables.Hops.IsPath(row, from.JoinedGeneration)) return false;
+        ref PathRow path = ref tables.Hops.Path(row);
+        if (path.Closed || path.Expires <= now.Nanoseconds) return false;
+        uint epoch = ShardTables.OriginEpoch(path, epochs);
+        DropReason reason = Originator.WrapDownstream(tables, row, ref path, epoch, tables.Slab.Slice(p.Offset, p.Length), p.Class, now);
+        if (reason != DropReason.None)
+        {
+            Drop(ref p, reason);
+            return true;
+        }
+
+        p.Ingress = path.OutSender;
+        p.Epoch = epoch;
+        p.Verdict = Verdict.Leave;
+        tables.Crossed++;
+        return true;
     }
 
     // Hop control is answered downstream in the same turn, in the bytes that the question came in.

@@ -73,6 +73,9 @@ internal sealed record AddTerminalPath(PathNumber Path, SizeClass Class, PathIng
 /// <param name="Hops">Keys of all hops, hop 0 first; the last one is the terminal. 1 to 8.</param>
 internal sealed record AddClientPath(PathNumber Path, SizeClass Class, PathEgress First, PathIngress Down, HopChains[] Hops, Instant Expires) : ShardCommand;
 
+/// <summary>Packets of command Joined cross between two paths that end on this shard, without a look at anything in them, as long as both are there.</summary>
+internal sealed record JoinPaths(PathNumber One, PathNumber Other) : ShardCommand;
+
 /// <summary>Ends a path and wipes its keys.</summary>
 internal sealed record RemovePath(PathNumber Path) : ShardCommand;
 

@@ -28,6 +28,7 @@ internal sealed partial class ShardCore
                 AddTransitPath c => Do(c, now),
                 AddTerminalPath c => Do(c, now),
                 AddClientPath c => Do(c, now),
+                JoinPaths c => Do(c),
                 RemovePath c => Do(c),
                 SetRateCap c => Do(c),
                 RemoveLinkReceiver c => Do(c),
@@ -131,6 +132,17 @@ internal sealed partial class ShardCore
 
         foreach (HopChains keys in c.Hops) Wipe(keys);
         return done;
+    }
+
+    // Either may have gone meanwhile: then nothing crosses, and the session thread hears of it from the control thread.
+    private bool Do(JoinPaths c)
+    {
+        if (!_tables.Hops.IsPath(c.One.Row, c.One.Generation) || !_tables.Hops.IsPath(c.Other.Row, c.Other.Generation)) return true;
+        ref PathRow one = ref _tables.Hops.Path(c.One.Row), other = ref _tables.Hops.Path(c.Other.Row);
+        if (one.Kind != PathKind.Terminal || other.Kind != PathKind.Terminal || one.Class != other.Class) return true;
+        (one.JoinedRow, one.JoinedGeneration) = (c.Other.Row + 1, c.Other.Generation);
+        (other.JoinedRow, other.JoinedGeneration) = (c.One.Row + 1, c.One.Generation);
+        return true;
     }
 
     private bool Do(RemovePath c)

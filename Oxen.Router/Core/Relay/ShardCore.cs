@@ -118,6 +118,9 @@ internal sealed partial class ShardCore : IShardCore, IDisposable
 
     public DropCounters Drops => _tables.Drops;
 
+    /// <summary>Packets that crossed between paths which a rendezvous joined.</summary>
+    public long Crossed => _tables.Crossed;
+
     public PathFairness Fairness { get; }
 
     /// <summary>The replay filter, for its metrics.</summary>

@@ -30,6 +30,9 @@ internal sealed class ShardTables(ShardOptions options, PinnedBlock slab, Transm
     public readonly ShardEventQueue Events = events;
     public readonly ShardOptions Options = options;
 
+    /// <summary>Packets that crossed between joined paths.</summary>
+    public long Crossed;
+
     private readonly long _answerInterval = 1_000_000_000L / options.AnswersPerSecond;
 
     public void Dispose()

@@ -69,6 +69,9 @@ internal sealed class PathHealth
     /// <summary>Last round trip to each hop; zero where unknown.</summary>
     public ReadOnlySpan<TimeSpan> HopRtt => _hopRtt;
 
+    /// <summary>The last round trip to a hop, if its answer came after `since`.</summary>
+    public TimeSpan? AnsweredSince(int hop, Instant since) => _hopHeard[hop] > since ? _hopRtt[hop] : null;
+
     /// <summary>From now on probes go out at the busy interval, the next one too.</summary>
     public void OnTrafficSent(Instant now)
     {

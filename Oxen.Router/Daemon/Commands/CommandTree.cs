@@ -59,6 +59,9 @@ internal sealed class CommandTree(Screen screen, CommandBodies bodies)
         if (bodies.Demo is not null) root.Add(Demo(bodies.Demo));
         if (bodies.Run is not null) root.Add(Run(bodies.Run));
         root.Add(new StatusVerb(screen).Build());
+        var ping = new PingVerbs(screen);
+        root.Add(ping.Ping());
+        root.Add(ping.Trace());
         root.Add(KeyGen());
         var contacts = new ContactVerbs(screen);
         root.Add(contacts.Contact());
@@ -124,14 +127,20 @@ internal sealed class CommandTree(Screen screen, CommandBodies bodies)
     private Command KeyGen()
     {
         var to = new Option<string>("--out") { Description = "Directory for the key files; made if it is missing.", HelpName = "DIR", Required = true };
-        var role = new Option<string>("--role") { Description = "What the keys are for: relay (identity.key and onion.key) or list (list.key, which signs contact lists).", HelpName = "ROLE", DefaultValueFactory = _ => IdentityFile.RelayRole };
-        role.AcceptOnlyFromAmong(IdentityFile.RelayRole, IdentityFile.ListRole);
+        var role = new Option<string>("--role") { Description = "What the keys are for: relay (identity.key and onion.key), list (list.key, which signs contact lists), service (service.key of a hidden service) or client (client.key, by which services let somebody in).", HelpName = "ROLE", DefaultValueFactory = _ => IdentityFile.RelayRole };
+        role.AcceptOnlyFromAmong(IdentityFile.RelayRole, IdentityFile.ListRole, ServiceKeyFile.ServiceRole, ServiceKeyFile.ClientRole);
         var json = Json();
         var command = new Command("keygen", "Make new keys. Never overwrites one.") { to, role, json };
         command.SetAction(parsed =>
         {
             string kind = parsed.GetRequiredValue(role);
             string directory = parsed.GetRequiredValue(to);
+            if (kind is ServiceKeyFile.ServiceRole or ServiceKeyFile.ClientRole)
+            {
+                ShowServiceKey(kind, directory, parsed.GetValue(json));
+                return ExitCode.Ok;
+            }
+
             string? onion = kind == IdentityFile.RelayRole ? System.IO.Path.Combine(directory, OnionKeyFile.Name) : null;
             if (File.Exists(onion)) throw SecretFile.Exists(onion);
             (string path, Core.Directory.RouterId id) = IdentityFile.Create(directory, kind);
@@ -155,6 +164,34 @@ internal sealed class CommandTree(Screen screen, CommandBodies bodies)
             return ExitCode.Ok;
         });
         return command;
+    }
+
+    private void ShowServiceKey(string role, string directory, bool json)
+    {
+        string path, value, name = role == ServiceKeyFile.ServiceRole ? "address" : "key";
+        if (role == ServiceKeyFile.ServiceRole)
+        {
+            (path, Core.Hidden.ServiceAddress address) = ServiceKeyFile.CreateService(directory);
+            value = address.ToString();
+        }
+        else
+        {
+            (path, value) = ServiceKeyFile.CreateClient(directory);
+        }
+
+        if (json)
+        {
+            screen.Json(w =>
+            {
+                w.WriteString("role", role);
+                w.WriteString(name, value);
+                w.WriteString("file", path);
+            });
+        }
+        else
+        {
+            screen.Facts("new key", [("role", role), (name, value), ("file", path)]);
+        }
     }
 
     private Command ConfigCheck()
@@ -196,7 +233,8 @@ internal sealed class CommandTree(Screen screen, CommandBodies bodies)
                 screen.Facts("configuration", [
                     ("file", path), ("roles", config.Roles.ToString().ToLowerInvariant()), ("listen", config.Listen.ToString()),
                     ("socks", config.Client.Socks?.ToString() ?? "off"), ("http", config.Client.Http?.ToString() ?? "off"),
-                    ("hops", config.Client.Hops.ToString(System.Globalization.CultureInfo.InvariantCulture)), ("exit rules", config.Exit.Rules.Count.ToString(System.Globalization.CultureInfo.InvariantCulture)), ("result", "valid")]);
+                    ("hops", config.Client.Hops.ToString(System.Globalization.CultureInfo.InvariantCulture)), ("exit rules", config.Exit.Rules.Count.ToString(System.Globalization.CultureInfo.InvariantCulture)),
+                    .. config.Services.Count == 0 ? [] : new (string, string)[] { ("services", string.Join(", ", config.Services.Select(s => s.Name))) }, ("result", "valid")]);
             }
 
             return config is null ? ExitCode.Usage : ExitCode.Ok;

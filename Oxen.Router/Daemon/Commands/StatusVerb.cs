@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Globalization;
-using Oxen.Router.Daemon.Configuration;
 using Oxen.Router.Hosting.Files;
 using Oxen.Router.Daemon.Status;
 using Oxen.Router.Daemon.Terminal;
@@ -15,30 +14,14 @@ internal sealed class StatusVerb(Screen screen)
 
     public Command Build()
     {
-        var file = new Option<string?>("--config") { Description = "The TOML file of the running process.", HelpName = "FILE" };
-        var socket = new Option<string?>("--socket") { Description = "Or its status socket.", HelpName = "FILE" };
+        var process = new RunningProcess();
         Option<bool> json = CommandTree.Json();
-        var command = new Command("status", "Show what a running router or client does: traffic, paths, drops.") { file, socket, json };
-        command.Validators.Add(r =>
-        {
-            if ((r.GetValue(file) is null) == (r.GetValue(socket) is null)) r.AddError("name the process by --config FILE or by --socket FILE");
-        });
+        var command = new Command("status", "Show what a running router or client does: traffic, paths, drops.") { json };
+        process.AddTo(command);
         command.SetAction(async (parsed, cancel) =>
         {
-            string? path = parsed.GetValue(socket);
-            if (parsed.GetValue(file) is { } configFile)
-            {
-                RouterConfig? config = ConfigReader.ReadFile(configFile, out IReadOnlyList<ConfigDiagnostic> diagnostics);
-                if (config is null)
-                {
-                    foreach (ConfigDiagnostic d in diagnostics) screen.ErrorOutput.WriteLine(d);
-                    return ExitCode.Usage;
-                }
-
-                path = config.StatusSocket ?? throw new UserException(ExitCode.Usage, "OXN2001", "this configuration switches the status socket off", "Set `status` in [router], and start the process again.");
-            }
-
-            string text = await StatusSocket.AskAsync(path!, Patience, cancel).ConfigureAwait(false);
+            if (process.Socket(parsed, screen) is not { } path) return ExitCode.Usage;
+            string text = await StatusSocket.AskAsync(path, Patience, cancel).ConfigureAwait(false);
             if (parsed.GetValue(json)) screen.Output.WriteLine(text);
             else Show(StatusReport.Parse(text));
             return ExitCode.Ok;
@@ -76,14 +59,35 @@ internal sealed class StatusVerb(Screen screen)
         }
 
         if (report.Swarm is { } swarm) SwarmNodeCommands.Show(screen, swarm);
+        if (report.Services.Count > 0)
+        {
+            screen.Table(
+                ["service", "address", "announced at", "introduced by", "clients", "streams", "udp"],
+                report.Services.Select(s => (IReadOnlyList<string>)[
+                    s.Name, s.Address, s.Published ? $"{s.Keepers} of {s.KeepersAsked} relays" : "not yet", s.Introductions.Count == 0 ? "nobody yet" : string.Join(" ", s.Introductions.Select(i => i[..8])),
+                    s.Meetings > 0 ? $"{s.Sessions} (+{s.Meetings})" : Number(s.Sessions), Number(s.Streams), Number(s.Datagrams)]));
+        }
+
+        if (report.ServiceClients.Count > 0)
+        {
+            screen.Table(
+                ["reached service", "state", "hops to the rendezvous, with round trip", "round trip", "moves", "streams", "udp"],
+                report.ServiceClients.Select(s => (IReadOnlyList<string>)[
+                    s.Address, s.State + (s.Trouble.Length > 0 && s.State != "ready" ? $" ({s.Trouble})" : ""), Hops(s.Hops, s.HopMilliseconds),
+                    s.Milliseconds > 0 ? string.Create(CultureInfo.InvariantCulture, $"{s.Milliseconds:F1} ms") : "", Number(s.Moves), Number(s.Streams), Number(s.Associations)]));
+        }
+
         if (report.Paths.Count == 0) return;
         screen.Table(
             ["path", "hops, with round trip", "packets up", "packets down", "lasts"],
             report.Paths.Select(p => (IReadOnlyList<string>)[
                 p.Active ? "in use" : "spare",
-                string.Join(" -> ", p.Hops.Select((h, i) => string.Create(CultureInfo.InvariantCulture, $"{h[..8]} ({p.HopMilliseconds[i]:F1} ms)"))),
+                Hops(p.Hops, p.HopMilliseconds),
                 Number(p.PacketsUp), Number(p.PacketsDown), TimeSpan.FromSeconds((int)p.SecondsLeft).ToString("c", CultureInfo.InvariantCulture)]));
     }
+
+    private static string Hops(IReadOnlyList<string> ids, IReadOnlyList<double> milliseconds) =>
+        string.Join(" -> ", ids.Select((h, i) => string.Create(CultureInfo.InvariantCulture, $"{h[..8]} ({milliseconds[i]:F1} ms)")));
 
     private static string Drops(RouterFigures figures) => figures.Drops.Count == 0 ? "none" : string.Join(" ", figures.Drops.Select(d => $"{d.Key}={d.Value}"));
 

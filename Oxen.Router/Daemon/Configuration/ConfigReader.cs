@@ -99,9 +99,16 @@ internal sealed partial class ConfigReader
     private void ReadTable(TableSyntaxBase table)
     {
         string name = Text(table.Name);
-        if (!_sections.TryGetValue(name, out ConfigSection? section) || table is TableArraySyntax)
+        ConfigSection? section = null;
+        if (ConfigSchema.Tables.ContainsKey(name))
         {
-            Report(table.Name!.Span, ConfigDiagnostic.UnknownSection, $"unknown section [{name}]", Suggest(name, ConfigSchema.Sections.Keys, "[", "]"));
+            if (table is not TableArraySyntax) Report(table.Name!.Span, ConfigDiagnostic.Syntax, $"[{name}] may stand here more than once, and is written in double brackets", $"Write [[{name}]].");
+            else section = AddService(table);
+            if (section is null) return;
+        }
+        else if (!_sections.TryGetValue(name, out section) || table is TableArraySyntax)
+        {
+            Report(table.Name!.Span, ConfigDiagnostic.UnknownSection, $"unknown section [{name}]", Suggest(name, [.. ConfigSchema.Sections.Keys, .. ConfigSchema.Tables.Keys], "[", "]"));
             return;
         }
 
@@ -172,6 +179,7 @@ internal sealed partial class ConfigReader
                 Users = Users(client),
                 Guards = (int)Integer(client, "guards", 2, 1, 4),
                 Rules = Rules(client, directory),
+                ServiceKeys = ServiceKeys(client),
             },
             Exit = new ExitConfig
             {
@@ -194,7 +202,7 @@ internal sealed partial class ConfigReader
             },
         };
         CheckOpenDoor(config, client);
-        return config;
+        return config with { Services = Services(roles, config.Client) };
     }
 
     // A proxy that the whole network can use is a mistake until its owner says otherwise by naming users.
@@ -242,8 +250,11 @@ internal sealed partial class ConfigReader
             return "";
         }
 
-        return System.IO.Path.GetFullPath(text, System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(_file)) ?? "/");
+        return Full(text);
     }
+
+    /// <summary>A path of the file, made absolute.</summary>
+    private string Full(string path) => System.IO.Path.GetFullPath(path, System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(_file)) ?? "/");
 
     private RouterId? Id(ConfigSection section, string key, bool required)
     {

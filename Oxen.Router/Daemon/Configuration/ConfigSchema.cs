@@ -9,7 +9,7 @@ internal static class ConfigSchema
     {
         ["router"] = ["roles", "listen", "address", "identity", "onion_key", "network", "contacts", "contacts_key", "shards", "nice", "status"],
         ["relay"] = ["operator", "region", "replay_filter"],
-        ["client"] = ["socks", "http", "hops", "exit", "spares", "packet_size", "users", "guards", "exclude", "exclude_countries", "regions", "latency"],
+        ["client"] = ["socks", "http", "hops", "exit", "spares", "packet_size", "users", "guards", "exclude", "exclude_countries", "regions", "latency", "service_keys"],
         ["directory"] = ["gossip", "state", "sources", "agree", "networks", "nodes"],
         ["names"] = ["source", "servers", "genesis", "max_age"],
         ["ledger"] = ["genesis", "store", "listen", "interval", "sign"],
@@ -18,6 +18,12 @@ internal static class ConfigSchema
         ["dns"] = ["listen", "forward", "servers", "clients", "ranges", "lifetime", "ttl"],
         ["swarm"] = ["data", "listen", "seed", "rate", "size", "account_size", "proxy", "proxy_hosts", "origins", "files", "file_size", "pro_file_size", "pro_key"],
         ["log"] = ["level", "format"],
+    };
+
+    /// <summary>Sections that may stand in a file more than once, in double brackets.</summary>
+    public static readonly IReadOnlyDictionary<string, IReadOnlyList<string>> Tables = new Dictionary<string, IReadOnlyList<string>>(StringComparer.Ordinal)
+    {
+        ["service"] = ["name", "key", "ports", "texts", "srv", "clients", "instance", "introductions", "sessions", "streams"],
     };
 }
 

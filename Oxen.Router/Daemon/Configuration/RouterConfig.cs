@@ -1,5 +1,6 @@
 using System.Net;
 using Oxen.Router.Core.Directory;
+using Oxen.Router.Core.Hidden;
 using Oxen.Router.Core.Onion;
 using Oxen.Router.Core.Paths;
 using Oxen.Router.Exit;
@@ -74,6 +75,9 @@ internal sealed record RouterConfig
     public RouterCapabilities Capabilities => RouterCapabilities.Relay | (Roles.HasFlag(RouterRoles.Exit) ? RouterCapabilities.Exit : RouterCapabilities.None)
         | (Exit.Tunnel is null ? RouterCapabilities.None : RouterCapabilities.Tunnel) | (Swarm is null ? RouterCapabilities.None : RouterCapabilities.Storage);
 
+    /// <summary>Hidden services of the client.</summary>
+    public IReadOnlyList<ServiceConfig> Services { get; init; } = [];
+
     public LogConfig Log { get; init; } = new();
 }
 
@@ -108,6 +112,9 @@ internal sealed record ClientConfig
     public int Guards { get; init; } = 2;
 
     public ClientRules Rules { get; init; } = new([], [], [], [], PrefersQuick: false);
+
+    /// <summary>Files of the keys by which services let this client in.</summary>
+    public IReadOnlyDictionary<ServiceAddress, string> ServiceKeys { get; init; } = new Dictionary<ServiceAddress, string>();
 }
 
 /// <summary>Which relays a client's paths may take.</summary>

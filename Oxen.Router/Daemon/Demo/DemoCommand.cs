@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Text.Json;
+using Oxen.Router.Client;
 using Oxen.Router.Core;
 using Oxen.Router.Core.Packets;
 using Oxen.Router.Core.Paths;
@@ -42,13 +43,16 @@ internal static class DemoCommand
         };
         await using DemoNetwork network = await DemoNetwork.StartAsync(wanted, cancel).ConfigureAwait(false);
         ClientService client = network.Client.Client!;
-        await using StatusSocket? status = network.Files is { } files ? StatusSocket.Open(files.StatusSocket, () => ReportAsync(network)) : null;
-        await using ProxyDoors doors = await ProxyDoors.OpenAsync(client, options.Socks, options.Http, new Dictionary<string, string>(), drops, cancel).ConfigureAwait(false);
+        string statusPath = network.Files?.StatusSocket ?? Path.Combine(Path.GetTempPath(), string.Create(CultureInfo.InvariantCulture, $"oxen-demo-{Environment.ProcessId}.sock"));
+        await using StatusSocket status = StatusSocket.Open(statusPath, () => ReportAsync(network), (name, stop) => PingReport.MeasureAsync(name, network.Client, names: null, stop));
+        await using ProxyDoors doors = await ProxyDoors.OpenAsync(client, new ServiceReach(network.Client.Hidden!.Clients, network.Client.Hidden.Clients, null), options.Socks, options.Http, new Dictionary<string, string>(), drops, cancel).ConfigureAwait(false);
         await WaitReadyAsync(client, cancel).ConfigureAwait(false);
         double firstByte = await FirstByteAsync(doors, targets, cancel).ConfigureAwait(false);
         // Only now: nothing that starts beside may delay the first byte.
         await using DemoSwarm swarm = await DemoSwarm.StartAsync(network.Slots, cancel).ConfigureAwait(false);
-        if (options.EndpointsFile is { } file) await WriteEndpointsAsync(file, network, doors, targets, swarm, cancel).ConfigureAwait(false);
+        await using DemoService? service = options.Check ? null : await DemoService.StartAsync(network, paths, targets, cancel).ConfigureAwait(false);
+        var endpoints = new DemoEndpoints(network, doors, targets, swarm, statusPath, service?.Address);
+        if (options.EndpointsFile is { } file) await WriteEndpointsAsync(file, endpoints, cancel).ConfigureAwait(false);
 
         if (options.Check)
         {
@@ -56,8 +60,8 @@ internal static class DemoCommand
             return await check.RunAsync(screen, cancel).ConfigureAwait(false);
         }
 
-        if (options.Json) WriteJson(screen, network, doors, targets, swarm, firstByte);
-        else Introduce(screen, options, doors, targets, swarm, firstByte);
+        if (options.Json) WriteJson(screen, endpoints, firstByte);
+        else Introduce(screen, options, endpoints, firstByte);
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         if (options.Duration is { } duration) limit.CancelAfter(duration);
         try
@@ -111,7 +115,7 @@ internal static class DemoCommand
         Timeout = TimeSpan.FromMinutes(2),
     };
 
-    private static async Task WriteEndpointsAsync(string file, DemoNetwork network, ProxyDoors doors, DemoTargets targets, DemoSwarm swarm, CancellationToken cancel)
+    private static async Task WriteEndpointsAsync(string file, DemoEndpoints endpoints, CancellationToken cancel)
     {
         string temporary = file + ".new";
         try
@@ -120,7 +124,7 @@ internal static class DemoCommand
             await using (var json = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true }))
             {
                 json.WriteStartObject();
-                WriteEndpoints(json, network, doors, targets, swarm);
+                WriteEndpoints(json, endpoints);
                 json.WriteEndObject();
             }
 
@@ -135,16 +139,22 @@ internal static class DemoCommand
         cancel.ThrowIfCancellationRequested();
     }
 
-    private static void WriteEndpoints(Utf8JsonWriter json, DemoNetwork network, ProxyDoors doors, DemoTargets targets, DemoSwarm swarm)
+    /// <summary>Where everything of a running demo is found.</summary>
+    /// <param name="Service">Address of its hidden service; null: it has none.</param>
+    private sealed record DemoEndpoints(DemoNetwork Network, ProxyDoors Doors, DemoTargets Targets, DemoSwarm Swarm, string Status, string? Service);
+
+    private static void WriteEndpoints(Utf8JsonWriter json, DemoEndpoints endpoints)
     {
+        (DemoNetwork network, ProxyDoors doors, DemoTargets targets, DemoSwarm swarm, string status, string? service) = endpoints;
         json.WriteString("socks", doors.Socks!.ToString());
         json.WriteString("http", doors.Http!.ToString());
         json.WriteString("web_target", targets.Url);
         if (targets.HasIPv6) json.WriteString("web_target_ipv6", targets.UrlIPv6);
         json.WriteString("udp_echo", $"127.0.0.1:{targets.UdpPort}");
         swarm.WriteEndpoints(json);
-        if (network.Files is not { } files) return;
-        json.WriteString("status", files.StatusSocket);
+        json.WriteString("status", status);
+        if (service is not null) json.WriteString("hidden_service", service);
+        if (network.Files is null) return;
         json.WriteStartArray("routers");
         foreach (ProcessRouter router in network.Routers.OfType<ProcessRouter>())
         {
@@ -160,19 +170,26 @@ internal static class DemoCommand
         json.WriteEndArray();
     }
 
-    private static void WriteJson(Screen screen, DemoNetwork network, ProxyDoors doors, DemoTargets targets, DemoSwarm swarm, double firstByte) => screen.Json(json =>
+    private static void WriteJson(Screen screen, DemoEndpoints endpoints, double firstByte) => screen.Json(json =>
     {
-        WriteEndpoints(json, network, doors, targets, swarm);
+        WriteEndpoints(json, endpoints);
         json.WriteNumber("first_byte_ms", Math.Round(firstByte));
     });
 
-    private static void Introduce(Screen screen, DemoOptions options, ProxyDoors doors, DemoTargets targets, DemoSwarm swarm, double firstByte)
+    private static void Introduce(Screen screen, DemoOptions options, DemoEndpoints endpoints, double firstByte)
     {
+        (_, ProxyDoors doors, DemoTargets targets, DemoSwarm swarm, string status, string? service) = endpoints;
         TextWriter to = screen.Output;
         to.WriteLine(string.Create(CultureInfo.InvariantCulture, $"A network of {options.Relays} relays and {options.Exits} exits runs on this machine; the first byte came through {options.Hops} hops after {firstByte / 1000:F1} s."));
         to.WriteLine();
         to.WriteLine($"  curl --socks5-hostname {doors.Socks} {targets.Url}");
         to.WriteLine($"  curl --proxy http://{doors.Http} {targets.Url}bytes/67108864 --output /dev/null");
+        if (service is not null)
+        {
+            to.WriteLine($"  curl --socks5-hostname {doors.Socks} http://{service}/     # a hidden service, found some seconds from now");
+            to.WriteLine($"  oxen trace {service} --socket {status}");
+        }
+
         to.WriteLine();
         to.WriteLine($"SOCKS5 {doors.Socks} (TCP, and UDP: an echo listens on 127.0.0.1:{targets.UdpPort}), HTTP proxy {doors.Http}.");
         to.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{DemoSwarm.Nodes} storage nodes in {DemoSwarm.Swarms} swarms; one of them (a seed too): {swarm.FirstUrl}"));

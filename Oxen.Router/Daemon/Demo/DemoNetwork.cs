@@ -45,6 +45,9 @@ internal sealed class DemoNetwork : IAsyncDisposable
     // A demo's relay sees one client's traffic: a small replay filter serves.
     private static readonly ShardOptions Shard = new() { ReplayFilterBytes = 4 << 20, MaxPaths = 1024 };
 
+    /// <summary>A client's: it may reach hidden services, or be one.</summary>
+    public static ShardOptions ClientShard { get; } = Shard with { MaxClientPaths = 128 };
+
     private readonly DemoNetworkOptions _options;
     private readonly List<IDemoRouter> _routers = [];
     private readonly List<RouterContact> _contacts = [];
@@ -129,7 +132,7 @@ internal sealed class DemoNetwork : IAsyncDisposable
             Name = "client",
             Listen = UdpAddress.FromBytes([127, 10, 0, 1], 0),
             Client = _options.Paths,
-            Shard = Shard,
+            Shard = ClientShard,
             Entropy = _options.Entropy,
             OnNotice = _options.OnNotice,
         });

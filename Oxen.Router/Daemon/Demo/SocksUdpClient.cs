@@ -1,6 +1,8 @@
 using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
+using Oxen.Router.Client;
+using Oxen.Router.Core.Wire;
 
 namespace Oxen.Router.Daemon.Demo;
 
@@ -46,22 +48,23 @@ internal sealed class SocksUdpClient : IDisposable
         }
     }
 
-    public async Task SendAsync(ReadOnlyMemory<byte> payload, IPEndPoint to, CancellationToken cancel)
+    public Task SendAsync(ReadOnlyMemory<byte> payload, IPEndPoint to, CancellationToken cancel) => SendAsync(payload, ProxyDestination.FromEndPoint(to), cancel);
+
+    public async Task SendAsync(ReadOnlyMemory<byte> payload, ProxyDestination to, CancellationToken cancel)
     {
-        byte[] address = to.Address.GetAddressBytes();
-        byte[] datagram = new byte[6 + address.Length + payload.Length];
-        datagram[3] = (byte)(address.Length == 4 ? 1 : 4);
-        address.CopyTo(datagram, 4);
-        BinaryPrimitives.WriteUInt16BigEndian(datagram.AsSpan(4 + address.Length), (ushort)to.Port);
-        payload.CopyTo(datagram.AsMemory(6 + address.Length));
-        await _udp.SendAsync(datagram, cancel).ConfigureAwait(false);
+        byte[] datagram = new byte[Socks5Wire.MaxUdpHeadBytes + payload.Length];
+        int head = Socks5Wire.WriteUdpHead(to, datagram);
+        payload.CopyTo(datagram.AsMemory(head));
+        await _udp.SendAsync(datagram.AsMemory(0, head + payload.Length), cancel).ConfigureAwait(false);
     }
 
-    public async Task<byte[]> ReceiveAsync(CancellationToken cancel)
+    public async Task<byte[]> ReceiveAsync(CancellationToken cancel) => (await ReceiveFromAsync(cancel).ConfigureAwait(false)).Payload;
+
+    public async Task<(byte[] Payload, ProxyDestination From)> ReceiveFromAsync(CancellationToken cancel)
     {
         UdpReceiveResult received = await _udp.ReceiveAsync(cancel).ConfigureAwait(false);
-        if (received.Buffer.Length < 10 || received.Buffer[3] is not (1 or 4)) throw new IOException("the proxy sent a malformed UDP header");
-        return received.Buffer[(received.Buffer[3] == 1 ? 10 : 22)..];
+        if (!Socks5Wire.TryReadUdp(received.Buffer, out ProxyDestination from, out ReadOnlySpan<byte> payload)) throw new IOException("the proxy sent a malformed UDP header");
+        return (payload.ToArray(), from);
     }
 
     public void Dispose()

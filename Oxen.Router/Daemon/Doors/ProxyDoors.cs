@@ -33,7 +33,7 @@ internal sealed class ProxyDoors : IAsyncDisposable
     public IPEndPoint? Http { get; private init; }
 
     /// <exception cref="UserException">An address is taken or not ours.</exception>
-    public static async Task<ProxyDoors> OpenAsync(ClientService client, IPEndPoint? socks, IPEndPoint? http, IReadOnlyDictionary<string, string> users, SharedDropCounters drops, CancellationToken cancel)
+    public static async Task<ProxyDoors> OpenAsync(ClientService client, ServiceReach? services, IPEndPoint? socks, IPEndPoint? http, IReadOnlyDictionary<string, string> users, SharedDropCounters drops, CancellationToken cancel)
     {
         var keys = new IsolationKeys();
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
@@ -43,13 +43,13 @@ internal sealed class ProxyDoors : IAsyncDisposable
         {
             if (socks is not null)
             {
-                var handler = new Socks5ConnectionHandler(client, client, keys, new ProxyDoorOptions { Listener = "socks", Users = users }, TimeProvider.System, drops);
+                var handler = new Socks5ConnectionHandler(client, client, keys, new ProxyDoorOptions { Listener = "socks", Users = users }, TimeProvider.System, drops, services);
                 kestrel.Listen(socks, l => l.Run(handler.OnConnectedAsync));
             }
 
             if (http is not null)
             {
-                var handler = new HttpProxyConnectionHandler(client, keys, new ProxyDoorOptions { Listener = "http", Users = users }, TimeProvider.System);
+                var handler = new HttpProxyConnectionHandler(client, keys, new ProxyDoorOptions { Listener = "http", Users = users }, TimeProvider.System, services);
                 kestrel.Listen(http, l => l.Run(handler.OnConnectedAsync));
             }
         });

@@ -1,10 +1,13 @@
 using System.Globalization;
 using System.Net;
+using System.Security.Cryptography;
 using Microsoft.Extensions.Logging;
 using Oxen.Ons.Rpc;
+using Oxen.Router.Client;
 using Oxen.Router.Core;
 using Oxen.Router.Core.Directory;
 using Oxen.Router.Core.Gossip;
+using Oxen.Router.Core.Hidden;
 using Oxen.Router.Core.Links;
 using Oxen.Router.Core.Packets;
 using Oxen.Router.Core.Paths;
@@ -15,12 +18,14 @@ using Oxen.Router.Daemon.Contacts;
 using Oxen.Router.Daemon.Doors;
 using Oxen.Router.Daemon.Keys;
 using Oxen.Router.Daemon.Names;
+using Oxen.Router.Daemon.Services;
 using Oxen.Router.Daemon.Status;
 using Oxen.Router.Daemon.Terminal;
 using Oxen.Router.Dns;
 using Oxen.Router.Exit;
 using Oxen.Router.Handlers;
 using Oxen.Router.Hosting;
+using Oxen.Router.Hosting.Files;
 using Oxen.Router.Udp;
 
 namespace Oxen.Router.Daemon.Run;
@@ -34,6 +39,10 @@ internal sealed class RouterProcess : IAsyncDisposable
 {
     /// <summary>What is under way may end within this time; then it is ended. A stop takes less than 5 s in all.</summary>
     public static readonly TimeSpan DrainTime = TimeSpan.FromSeconds(2);
+
+    // Paths to exits, and to the rendezvous and keepers of services that are reached.
+    private const int ClientPaths = 128;
+    private const int PathsOfAService = 64;
 
     private static readonly TimeSpan FirstComplaint = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan NextComplaint = TimeSpan.FromSeconds(60);
@@ -57,6 +66,8 @@ internal sealed class RouterProcess : IAsyncDisposable
     private OxendNodeSource? _nodeServer;
     private NameEnd? _names;
     private StatusSocket? _status;
+    private readonly List<ServiceRunner> _services = [];
+    private readonly Dictionary<ServiceAddress, byte[]> _serviceKeys = [];
     private Task _watch = Task.CompletedTask;
     private int _wrongKeySaid, _pathSaid;
 
@@ -85,6 +96,9 @@ internal sealed class RouterProcess : IAsyncDisposable
 
     /// <summary>Short names; null: there are none.</summary>
     public INameSource? Names => _names?.Source;
+
+    /// <summary>Names and addresses of the hidden services that this process hosts.</summary>
+    public IEnumerable<(string Name, string Address)> Services => _services.Select(s => (s.Name, s.Address.ToString()));
 
     /// <exception cref="UserException">Something of the configuration does not fit this machine, its files or the network.</exception>
     public static async Task<RouterProcess> StartAsync(RouterConfig config, ILogger log, TimeProvider time, CancellationToken cancel)
@@ -125,6 +139,8 @@ internal sealed class RouterProcess : IAsyncDisposable
         if (_dns is not null) await _dns.DisposeAsync().ConfigureAwait(false);
         if (_doors is not null) await _doors.DisposeAsync().ConfigureAwait(false);
         _names?.Dispose();
+        foreach (ServiceRunner service in _services) await service.DisposeAsync().ConfigureAwait(false);
+        _services.Clear();
         if (_client is not null) await _client.DisposeAsync().ConfigureAwait(false);
         _clientTunnel?.Dispose();
         if (_relay is not null) await _relay.DisposeAsync().ConfigureAwait(false);
@@ -136,6 +152,7 @@ internal sealed class RouterProcess : IAsyncDisposable
         if (_swarm is not null) await _swarm.DisposeAsync().ConfigureAwait(false);
         _swarm = null;
         _keys?.Dispose();
+        foreach (byte[] secret in _serviceKeys.Values) CryptographicOperations.ZeroMemory(secret);
         (_keeper, _status, _dns, _doors, _client, _relay, _keys) = (null, null, null, null, null, null, null);
     }
 
@@ -151,6 +168,8 @@ internal sealed class RouterProcess : IAsyncDisposable
             UptimeSeconds = Math.Round(_time.GetElapsedTime(_started).TotalSeconds, 3),
             Routers = figures,
             Paths = view is null ? [] : StatusReport.PathsOf(view),
+            Services = await Task.WhenAll(_services.Select(s => s.ReadStatusAsync())).ConfigureAwait(false),
+            ServiceClients = _client?.Hidden is { } hidden ? StatusReport.ServiceClientsOf(await hidden.Clients.ReadViewAsync(probeHops: true).ConfigureAwait(false)) : [],
             Tunnel = _clientTunnel is { } tunnel && view?.Groups.FirstOrDefault(g => g.Tunnel) is { } group
                 ? new TunnelStatus(tunnel.Name, group.Leased, group.Switches, figures[^1].TunnelPacketsRead, figures[^1].TunnelPacketsWritten)
                 : null,
@@ -160,6 +179,10 @@ internal sealed class RouterProcess : IAsyncDisposable
             Swarm = _swarm?.ReadStatus(),
         };
     }
+
+    private Task<PingReport> PingAsync(string name, CancellationToken cancel) => _client is { } client
+        ? PingReport.MeasureAsync(name, client, _names?.Source, cancel)
+        : Task.FromResult(new PingReport { Name = name, Trouble = "this process is no client: it has no paths of its own" });
 
     private async Task<IReadOnlyList<NetworkStatus>> NetworkAsync()
     {
@@ -201,7 +224,7 @@ internal sealed class RouterProcess : IAsyncDisposable
             // Without one of them, Kestrel would open a port of its own choice.
             if (_config.Client.Socks is not null || _config.Client.Http is not null)
             {
-                _doors = await ProxyDoors.OpenAsync(client, _config.Client.Socks, _config.Client.Http, _config.Client.Users, _doorDrops, cancel).ConfigureAwait(false);
+                _doors = await ProxyDoors.OpenAsync(client, new ServiceReach(_client.Hidden!.Clients, _client.Hidden.Clients, _names?.Source), _config.Client.Socks, _config.Client.Http, _config.Client.Users, _doorDrops, cancel).ConfigureAwait(false);
                 if (_doors.Socks is { } socks) RouterLog.DoorOpen(_log, "SOCKS5", socks.ToString());
                 if (_doors.Http is { } http) RouterLog.DoorOpen(_log, "HTTP", http.ToString());
             }
@@ -212,10 +235,11 @@ internal sealed class RouterProcess : IAsyncDisposable
                 RouterLog.ResolverOpen(_log, string.Join(", ", _dns.Service.EndPoints), dns.Service.Forward.ToString().ToLowerInvariant());
             }
 
+            foreach (ServiceConfig service in _config.Services) _services.Add(await ServiceRunner.StartAsync(service, _client.Hidden!, _log, _time, cancel).ConfigureAwait(false));
             _watch = Task.Run(() => WatchPathsAsync(client), CancellationToken.None);
         }
 
-        if (_config.StatusSocket is { } path) _status = StatusSocket.Open(path, ReportAsync);
+        if (_config.StatusSocket is { } path) _status = StatusSocket.Open(path, ReportAsync, PingAsync);
         RouterLog.Started(_log, CommandTree.Version, RolesInWords(_config.Roles));
     }
 
@@ -335,6 +359,7 @@ internal sealed class RouterProcess : IAsyncDisposable
     private void OpenClient()
     {
         const int shards = 1;
+        foreach ((ServiceAddress address, string file) in _config.Client.ServiceKeys) _serviceKeys.Add(address, ServiceKeyFile.LoadClient(file));
         if (_config.Tun is { } tun)
         {
             _clientTunnel = TunnelEnd.OpenClient(tun, shards);
@@ -342,13 +367,14 @@ internal sealed class RouterProcess : IAsyncDisposable
         }
 
         bool proxied = _config.Client.Socks is not null || _config.Client.Http is not null || _config.Dns?.Service.Forward == DnsForward.Exit;
-        _client = OpenClient(_config, _keeper!, Nodes, _time, proxied, _clientTunnel?.Router, OnNotice);
+        _client = OpenClient(_config, _keeper!, Nodes, _time, proxied, _clientTunnel?.Router, OnNotice, _serviceKeys);
     }
 
     /// <summary>A client's router, not started.</summary>
     /// <param name="nodes">Says who may be a relay; null: the contact list does.</param>
     /// <param name="proxied">Its doors will ask for paths.</param>
-    public static RouterNode OpenClient(RouterConfig config, DirectoryKeeper keeper, INodeSource? nodes, TimeProvider time, bool proxied, RouterTunnel? tunnel, Action<RouterNotice>? notice)
+    /// <param name="serviceKeys">By which hidden services let it in.</param>
+    public static RouterNode OpenClient(RouterConfig config, DirectoryKeeper keeper, INodeSource? nodes, TimeProvider time, bool proxied, RouterTunnel? tunnel, Action<RouterNotice>? notice, IReadOnlyDictionary<ServiceAddress, byte[]>? serviceKeys = null)
     {
         // Its own socket on a free port: from outside, a client beside a relay is not to be told from any other client.
         var any = new IPEndPoint(config.Listen.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6 ? IPAddress.IPv6Any : IPAddress.Any, 0);
@@ -371,12 +397,27 @@ internal sealed class RouterProcess : IAsyncDisposable
             },
             Directory = keeper.ForClient(),
             Nodes = nodes,
-            Shard = new ShardOptions { ReplayFilterBytes = 4 << 20 },
+            NetworkId = NetworkId(config),
+            ServiceKeys = serviceKeys ?? new Dictionary<ServiceAddress, byte[]>(),
+            Shard = ClientShard(config),
             Socket = new UdpSocketOptions { DualStack = any.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6, Mark = config.Tun?.Mark ?? 0 },
             Nice = config.Nice,
             Time = time,
             OnNotice = notice,
         });
+    }
+
+    private static byte[] NetworkId(RouterConfig config)
+    {
+        ContactWords.TryNetworkId(config.Network, out byte[] id);
+        return id;
+    }
+
+    // A hidden service has a path to each of its clients, and some to those that it is meeting, its introduction relays and its keepers.
+    private static ShardOptions ClientShard(RouterConfig config)
+    {
+        int paths = ClientPaths + config.Services.Sum(s => s.Sessions + PathsOfAService);
+        return new ShardOptions { ReplayFilterBytes = 4 << 20, MaxClientPaths = paths, MaxPaths = Math.Max(1024, (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)paths)) };
     }
 
     private static RouterNode Open(IPEndPoint listen, RouterNodeOptions options)
@@ -404,7 +445,8 @@ internal sealed class RouterProcess : IAsyncDisposable
                 await Task.Delay(patience, _time, _stop.Token).ConfigureAwait(false);
                 patience = NextComplaint;
                 ClientView view = await client.ReadViewAsync(probeHops: false).ConfigureAwait(false);
-                if (!view.Groups.Any(g => g.Paths.Any(p => p.Attached))) RouterLog.NoPath(_log, client.Trouble.Length > 0 ? client.Trouble : "no answer yet");
+                bool carries = view.Groups.Count == 0 ? _client!.DataPlane.PathCount > 0 : view.Groups.Any(g => g.Paths.Any(p => p.Attached));
+                if (!carries) RouterLog.NoPath(_log, client.Trouble.Length > 0 ? client.Trouble : "no answer yet");
             }
         }
         catch (OperationCanceledException)

@@ -44,6 +44,10 @@ internal static class RunCommand
                 if (process.Http is { } http) json.WriteString("http", http.ToString());
                 if (process.Dns is { } dns) json.WriteString("dns", dns.ToString());
                 if (process.LedgerRpc is { } ledger) json.WriteString("ledger", ledger.ToString());
+                if (!process.Services.Any()) return;
+                json.WriteStartObject("services");
+                foreach ((string name, string address) in process.Services) json.WriteString(name, address);
+                json.WriteEndObject();
             });
         }
         else if (what == "ready")

@@ -29,6 +29,12 @@ internal sealed record StatusReport
     /// <summary>A client's resolver; null without one.</summary>
     public DnsStatus? Dns { get; init; }
 
+    /// <summary>Hidden services that this process hosts.</summary>
+    public IReadOnlyList<ServiceStatus> Services { get; init; } = [];
+
+    /// <summary>Hidden services of others that it reaches.</summary>
+    public IReadOnlyList<ServiceClientStatus> ServiceClients { get; init; } = [];
+
     /// <summary>Why a client has no path, in words; empty when all is well.</summary>
     public required string Trouble { get; init; }
 
@@ -44,6 +50,10 @@ internal sealed record StatusReport
     public static string Write<T>(T part) => JsonSerializer.Serialize(part, Form);
 
     public static StatusReport Parse(string json) => JsonSerializer.Deserialize<StatusReport>(json, Form) ?? throw new JsonException("an empty answer");
+
+    public static List<ServiceClientStatus> ServiceClientsOf(IReadOnlyList<ServiceClientView> views) =>
+        [.. views.Select(v => new ServiceClientStatus(
+            v.Address.ToString(), v.State.ToString().ToLowerInvariant(), v.Hops, [.. v.HopRtt.Select(t => t.TotalMilliseconds)], v.RoundTrip.TotalMilliseconds, v.Moves, v.Streams, v.Associations, v.Trouble))];
 
     public static List<PathStatus> PathsOf(ClientView view) =>
         [.. view.Groups.SelectMany(g => g.Paths.Select(p => new PathStatus(p.Active, p.Hops, [.. p.HopRtt.Select(t => t.TotalMilliseconds)], p.PacketsUp, p.PacketsDown, p.Left.TotalSeconds, g.Number == ClientService.TunnelGroup)))];
@@ -69,6 +79,23 @@ internal sealed record PathStatus(bool Active, IReadOnlyList<string> Hops, IRead
 /// <param name="Https">Where its door listens.</param>
 /// <param name="Unreachable">Storage nodes that failed their last tests.</param>
 internal sealed record SwarmStatus(string Https, Oxen.Swarm.SwarmFigures Figures, IReadOnlyList<string> Unreachable);
+
+/// <param name="Published">Whether clients can find it.</param>
+/// <param name="Keepers">Relays that keep its latest announcement, of those that were asked.</param>
+/// <param name="Introductions">Relays that introduce clients, by their ids.</param>
+/// <param name="Sessions">Clients that are connected.</param>
+/// <param name="Meetings">Clients that are being met.</param>
+/// <param name="Streams">Open to what stands behind its ports.</param>
+/// <param name="Datagrams">UDP sockets to what stands behind its ports.</param>
+internal sealed record ServiceStatus(string Name, string Address, bool Published, int Keepers, int KeepersAsked, IReadOnlyList<string> Introductions, int Sessions, int Meetings, int Streams, int Datagrams);
+
+/// <param name="State">idle, lookingup, meeting, connecting, ready.</param>
+/// <param name="Hops">Router ids of our path to the rendezvous, which is the last; empty without one.</param>
+/// <param name="HopMilliseconds">Last round trip to each hop; 0 where unknown.</param>
+/// <param name="Milliseconds">Round trip to the service; 0 where unknown.</param>
+/// <param name="Moves">How often it moved to another rendezvous.</param>
+/// <param name="Trouble">Why the last attempt to meet it failed; empty when none did.</param>
+internal sealed record ServiceClientStatus(string Address, string State, IReadOnlyList<string> Hops, IReadOnlyList<double> HopMilliseconds, double Milliseconds, int Moves, int Streams, int Associations, string Trouble);
 
 /// <param name="Members">Routers that may be relays.</param>
 /// <param name="Known">Of those, how many could be found.</param>

@@ -5,31 +5,41 @@ using Oxen.Router.Daemon.Terminal;
 namespace Oxen.Router.Daemon.Status;
 
 /// <summary>
-/// A Unix socket that gives whoever connects one <see cref="StatusReport"/> and hangs up. Mode 0600, and it only speaks: nothing
-/// that is sent to it is read.
+/// A Unix socket that answers one line with one JSON object and hangs up: "status" with a <see cref="StatusReport"/>, "ping NAME" with a
+/// <see cref="PingReport"/>. Who says nothing is given the status. Mode 0600; nothing that is sent to it changes anything.
 /// </summary>
 internal sealed class StatusSocket : IAsyncDisposable
 {
+    public const string StatusRequest = "status";
+    public const string PingRequest = "ping";
+
     private const int MaxReportBytes = 16 << 20;
+    private const int MaxRequestBytes = 512;
+    private const int MaxPeers = 16;
+    private static readonly TimeSpan RequestPatience = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan ReportPatience = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan PingPatience = TimeSpan.FromSeconds(70);
     private static readonly TimeSpan WritePatience = TimeSpan.FromSeconds(2);
 
     private readonly string _path;
     private readonly Socket _socket;
     private readonly Func<Task<StatusReport>> _report;
+    private readonly Func<string, CancellationToken, Task<PingReport>> _ping;
+    private readonly SemaphoreSlim _peers = new(MaxPeers);
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _serving;
 
-    private StatusSocket(string path, Socket socket, Func<Task<StatusReport>> report)
+    private StatusSocket(string path, Socket socket, Func<Task<StatusReport>> report, Func<string, CancellationToken, Task<PingReport>> ping)
     {
         _path = path;
         _socket = socket;
         _report = report;
+        _ping = ping;
         _serving = Task.Run(ServeAsync);
     }
 
     /// <exception cref="UserException">Another process answers there, or the place cannot be written.</exception>
-    public static StatusSocket Open(string path, Func<Task<StatusReport>> report)
+    public static StatusSocket Open(string path, Func<Task<StatusReport>> report, Func<string, CancellationToken, Task<PingReport>> ping)
     {
         var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         try
@@ -45,7 +55,7 @@ internal sealed class StatusSocket : IAsyncDisposable
             // Nobody can connect before it listens, and then it is closed already.
             File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
             socket.Listen(16);
-            return new StatusSocket(path, socket, report);
+            return new StatusSocket(path, socket, report, ping);
         }
         catch (Exception e) when (e is SocketException or IOException or UnauthorizedAccessException)
         {
@@ -60,7 +70,7 @@ internal sealed class StatusSocket : IAsyncDisposable
     }
 
     /// <summary>Asks the process behind a socket; its answer is JSON.</summary>
-    public static async Task<string> AskAsync(string path, TimeSpan patience, CancellationToken cancel)
+    public static async Task<string> AskAsync(string path, TimeSpan patience, CancellationToken cancel, string request = StatusRequest)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         limit.CancelAfter(patience);
@@ -68,6 +78,7 @@ internal sealed class StatusSocket : IAsyncDisposable
         try
         {
             await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), limit.Token).ConfigureAwait(false);
+            await socket.SendAsync(Encoding.ASCII.GetBytes(request + "\n"), SocketFlags.None, limit.Token).ConfigureAwait(false);
             using var answer = new MemoryStream();
             byte[] buffer = new byte[16 * 1024];
             int read;
@@ -95,6 +106,7 @@ internal sealed class StatusSocket : IAsyncDisposable
         await _stop.CancelAsync().ConfigureAwait(false);
         _socket.Dispose();
         await _serving.ConfigureAwait(false);
+        _peers.Dispose();
         _stop.Dispose();
         try
         {
@@ -110,21 +122,77 @@ internal sealed class StatusSocket : IAsyncDisposable
     {
         while (!_stop.IsCancellationRequested)
         {
+            bool held = false;
             try
             {
-                using Socket peer = await _socket.AcceptAsync(_stop.Token).ConfigureAwait(false);
-                using var limit = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
-                limit.CancelAfter(ReportPatience);
-                StatusReport report = await _report().WaitAsync(limit.Token).ConfigureAwait(false);
-                limit.CancelAfter(WritePatience);
-                ReadOnlyMemory<byte> left = Encoding.UTF8.GetBytes(report.ToJson());
-                while (!left.IsEmpty) left = left[await peer.SendAsync(left, SocketFlags.None, limit.Token).ConfigureAwait(false)..];
+                await _peers.WaitAsync(_stop.Token).ConfigureAwait(false);
+                held = true;
+                Socket peer = await _socket.AcceptAsync(_stop.Token).ConfigureAwait(false);
+                held = false; // whoever answers gives the place back
+                _ = Task.Run(() => AnswerAsync(peer), CancellationToken.None);
             }
             catch (Exception e) when (e is OperationCanceledException or SocketException or ObjectDisposedException)
             {
-                // The asker went away or is too slow, or we stop.
+                // We stop, or the asker went away.
+            }
+            finally
+            {
+                if (held) _peers.Release();
             }
         }
+
+        // Until nobody is being answered any more.
+        for (int i = 0; i < MaxPeers; i++) await _peers.WaitAsync().ConfigureAwait(false);
+    }
+
+    private async Task AnswerAsync(Socket peer)
+    {
+        using Socket open = peer;
+        try
+        {
+            string request = await ReadRequestAsync(peer).ConfigureAwait(false);
+            bool ping = request.StartsWith(PingRequest + " ", StringComparison.Ordinal);
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
+            limit.CancelAfter(ping ? PingPatience : ReportPatience);
+            string answer = ping
+                ? (await _ping(request[(PingRequest.Length + 1)..], limit.Token).WaitAsync(limit.Token).ConfigureAwait(false)).ToJson()
+                : (await _report().WaitAsync(limit.Token).ConfigureAwait(false)).ToJson();
+            limit.CancelAfter(WritePatience);
+            ReadOnlyMemory<byte> left = Encoding.UTF8.GetBytes(answer);
+            while (!left.IsEmpty) left = left[await peer.SendAsync(left, SocketFlags.None, limit.Token).ConfigureAwait(false)..];
+        }
+        catch (Exception e) when (e is OperationCanceledException or SocketException or ObjectDisposedException)
+        {
+            // The asker went away or is too slow, or we stop.
+        }
+        finally
+        {
+            _peers.Release();
+        }
+    }
+
+    // One line; what did not come in time was not sent.
+    private async Task<string> ReadRequestAsync(Socket peer)
+    {
+        byte[] line = new byte[MaxRequestBytes];
+        int length = 0;
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
+        limit.CancelAfter(RequestPatience);
+        try
+        {
+            while (length < line.Length && !line.AsSpan(0, length).Contains((byte)'\n'))
+            {
+                int read = await peer.ReceiveAsync(line.AsMemory(length), SocketFlags.None, limit.Token).ConfigureAwait(false);
+                if (read == 0) break;
+                length += read;
+            }
+        }
+        catch (OperationCanceledException) when (!_stop.IsCancellationRequested)
+        {
+            // Somebody who only listens.
+        }
+
+        return Encoding.ASCII.GetString(line, 0, length).Split('\n')[0].Trim();
     }
 
     private static bool Answers(string path)

@@ -84,7 +84,7 @@ public sealed class ConfigReaderTests
         string text = File.ReadAllText(path);
         RouterConfig? config = ConfigReader.Read(text, path, out IReadOnlyList<ConfigDiagnostic> diagnostics);
         Assert.Empty(diagnostics);
-        string uncommented = string.Join('\n', text.Split('\n').Select(l => System.Text.RegularExpressions.Regex.IsMatch(l, @"^# ([a-z_]+ = |\[(tun|dns|swarm)\]$)") ? l[2..] : l));
+        string uncommented = string.Join('\n', text.Split('\n').Select(l => System.Text.RegularExpressions.Regex.IsMatch(l, @"^# ([a-z_]+ = |\[(tun|dns|swarm|\[service\])\]$)") ? l[2..] : l));
         uncommented = uncommented.Replace("roles = [\"client\"]", "roles = [\"client\", \"relay\"]", StringComparison.Ordinal); // a relay's section is among them
         RouterConfig? everything = ConfigReader.Read(uncommented, path, out diagnostics);
         Assert.Empty(diagnostics);
@@ -97,7 +97,9 @@ public sealed class ConfigReaderTests
         Assert.NotNull(everything.Dns);
         Assert.Null(config.Swarm);
         Assert.NotNull(everything.Swarm);
-        foreach ((string section, IReadOnlyList<string> keys) in ConfigSchema.Sections)
+        Assert.Empty(config.Services);
+        Assert.Equal("web", Assert.Single(everything.Services).Name);
+        foreach ((string section, IReadOnlyList<string> keys) in ConfigSchema.Sections.Concat(ConfigSchema.Tables))
         {
             string part = uncommented[uncommented.IndexOf($"[{section}]", StringComparison.Ordinal)..];
             foreach (string key in keys) Assert.Contains($"\n{key} = ", part, StringComparison.Ordinal);

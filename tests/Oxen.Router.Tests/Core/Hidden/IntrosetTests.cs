@@ -146,9 +146,9 @@ public sealed class IntrosetTests
         Assert.Equal(IntrosetPut.Stored, store.Put(six, Now));
         Assert.Equal(IntrosetPut.Stale, store.Put(five, Now));
         Assert.Equal(IntrosetPut.Stale, store.Put(Made(blinded, 6, Now + 3600), Now)); // the same revision, other bytes
-        Assert.True(store.TryGet(blinded.PublicKey, Period, Now, out Introset? found));
+        Introset found = Assert.Single(store.Get(blinded.PublicKey, Period, Now));
         Assert.Equal(6UL, found!.Revision);
-        Assert.False(store.TryGet(blinded.PublicKey, Period + 1, Now, out _));
+        Assert.Empty(store.Get(blinded.PublicKey, Period + 1, Now));
 
         Assert.Equal(IntrosetPut.Refused, store.Put(Made(far, 1, Now + 3600), Now));
         Assert.Equal(IntrosetPut.Refused, store.Put(Made(blinded, 9, Now), Now));
@@ -169,7 +169,7 @@ public sealed class IntrosetTests
         Assert.Equal(IntrosetPut.Stored, store.Put(Made(blinded, 10, Now + 3600), Now + 1));
 
         // What expired makes room.
-        Assert.False(store.TryGet(b.PublicKey, Period, Now + 61, out _));
+        Assert.Empty(store.Get(b.PublicKey, Period, Now + 61));
         Assert.Equal(IntrosetPut.Stored, store.Put(Made(c, 1, Now + 600), Now + 130));
         Assert.Equal(2, store.Count);
         Assert.Equal(2 * 4096, store.Bytes);
@@ -184,13 +184,44 @@ public sealed class IntrosetTests
         var store = new IntrosetStore(new IntrosetStoreOptions());
         byte[] get = IntrosetRequests.WriteGet(blinded.PublicKey, Period);
         byte[] none = IntrosetRequests.Answer(store, get, Now);
-        Assert.False(IntrosetRequests.TryReadAnswer(none, out _));
+        Assert.Empty(IntrosetRequests.ReadAnswer(none));
         Introset introset = Introset.Create(blinded, key.Address, Content(), [], 1, Now + 3600, _dice);
         Assert.Equal(IntrosetPut.Stored, store.Put(introset.Encoded, Now));
         byte[] some = IntrosetRequests.Answer(store, get, Now);
         Assert.Equal(none.Length, some.Length);
-        Assert.True(IntrosetRequests.TryReadAnswer(some, out Introset? read));
+        Introset read = Assert.Single(IntrosetRequests.ReadAnswer(some));
         Assert.Equal(introset.Encoded.ToArray(), read!.Encoded.ToArray());
+    }
+
+    [Fact]
+    public void Instances_stand_side_by_side_and_each_has_its_own_revisions()
+    {
+        const long Now = (long)Period * 86_400 + 1000;
+        using var key = new ServiceKey(Draw(32));
+        using BlindedKey blinded = key.Blind(Period, _randomness);
+        var store = new IntrosetStore(new IntrosetStoreOptions());
+        foreach ((byte instance, ulong revision) in new (byte, ulong)[] { (0, 5), (3, 9), (0, 4), (7, 1) })
+            Assert.Equal(revision == 4 ? IntrosetPut.Stale : IntrosetPut.Stored, store.Put(Introset.Create(blinded, key.Address, Content(), [], revision, Now + 3600, _dice, instance).Encoded, Now));
+        List<Introset> read = IntrosetRequests.ReadAnswer(IntrosetRequests.Answer(store, IntrosetRequests.WriteGet(blinded.PublicKey, Period), Now));
+        Assert.Equal([(3, 9UL), (0, 5UL), (7, 1UL)], read.Select(i => ((int)i.Instance, i.Revision)));
+        Assert.Throws<ArgumentOutOfRangeException>(() => Introset.Create(blinded, key.Address, Content(), [], 1, Now, _dice, 8));
+        byte[] eighth = read[0].Encoded.ToArray();
+        eighth[2] = 8;
+        Assert.Equal(IntrosetPut.Refused, store.Put(eighth, Now));
+
+        // The largest ones do not all fit: as many as do, and no half one.
+        byte[][] clients = [.. Enumerable.Range(0, 240).Select(_ => ClientKey())];
+        for (byte instance = 0; instance < Introset.MaxInstances; instance++) store.Put(Introset.Create(blinded, key.Address, Content(), clients, 20, Now + 3600, _dice, instance).Encoded, Now);
+        byte[] answer = IntrosetRequests.Answer(store, IntrosetRequests.WriteGet(blinded.PublicKey, Period), Now);
+        Assert.Equal((3, 3 * (4 + 16_384)), (IntrosetRequests.ReadAnswer(answer).Count, answer.Length));
+        Assert.Equal(2, IntrosetRequests.ReadAnswer(answer.AsSpan(0, answer.Length - 1)).Count);
+
+        byte[] ClientKey()
+        {
+            byte[] made = new byte[32];
+            Native.Sodium.X25519.PublicKey(Draw(32), made);
+            return made;
+        }
     }
 
     private IntrosetContent Content() => With([.. Enumerable.Range(0, 3).Select(_ => new IntroductionPoint(new RouterId(Draw(32)), new RouterId(Draw(32))))], [new ServicePort(6, 80), new ServicePort(6, 443), new ServicePort(17, 53)]);

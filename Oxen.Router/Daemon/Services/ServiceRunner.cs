@@ -1,0 +1,191 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Security.Cryptography;
+using System.Text;
+using Microsoft.Extensions.Logging;
+using Oxen.Router.Client;
+using Oxen.Router.Core.Hidden;
+using Oxen.Router.Core.Wire;
+using Oxen.Router.Daemon.Configuration;
+using Oxen.Router.Daemon.Keys;
+using Oxen.Router.Daemon.Status;
+using Oxen.Router.Hosting;
+
+namespace Oxen.Router.Daemon.Services;
+
+/// <summary>One hidden service of the configuration: joins what its clients open with the sockets behind its ports.</summary>
+internal sealed class ServiceRunner : IAsyncDisposable
+{
+    private static readonly TimeSpan ConnectTime = TimeSpan.FromSeconds(10);
+
+    private readonly ServiceConfig _config;
+    private readonly IHostedService _service;
+    private readonly ILogger _log;
+    private readonly Dictionary<ushort, PortMapping> _ports;
+    private readonly ServiceDatagramPump _datagrams;
+    private readonly CancellationTokenSource _stop = new();
+    private Task _work = Task.CompletedTask;
+    private int _open;
+
+    private ServiceRunner(ServiceConfig config, IHostedService service, ILogger log, TimeProvider time)
+    {
+        _config = config;
+        _service = service;
+        _log = log;
+        _ports = config.Ports.Where(p => !p.IsUdp).ToDictionary(p => p.Port.Port);
+        _datagrams = new ServiceDatagramPump(service, config.Ports.Where(p => p.IsUdp).ToDictionary(p => p.Port.Port, p => p.Target!), time);
+    }
+
+    public string Name => _config.Name;
+
+    public ServiceAddress Address => _service.Address;
+
+    /// <exception cref="Terminal.UserException">The key file is missing, open or damaged.</exception>
+    public static Task<ServiceRunner> StartAsync(ServiceConfig config, IServiceHosting hosting, ILogger log, TimeProvider time, CancellationToken cancel) =>
+        StartAsync(config, ServiceKeyFile.LoadService(config.KeyFile).Seed, hosting, log, time, cancel);
+
+    /// <param name="seed">Of the service's key; wiped when it returns.</param>
+    public static async Task<ServiceRunner> StartAsync(ServiceConfig config, byte[] seed, IServiceHosting hosting, ILogger log, TimeProvider time, CancellationToken cancel)
+    {
+        try
+        {
+            IHostedService service = await hosting.HostAsync(
+                new HiddenServiceOptions
+                {
+                    Seed = seed,
+                    Instance = (byte)config.Instance,
+                    Introductions = config.Introductions,
+                    Ports = [.. config.Ports.Select(p => p.Port).OrderBy(p => p.Protocol).ThenBy(p => p.Port)],
+                    ServiceRecords = config.Records,
+                    Texts = [.. config.Texts.Select(Encoding.UTF8.GetBytes)],
+                    Clients = config.Clients,
+                    MaxSessions = config.Sessions,
+                },
+                cancel).ConfigureAwait(false);
+            var runner = new ServiceRunner(config, service, log, time);
+            RouterLog.ServiceBegins(log, config.Name, service.Address.ToString());
+            runner._work = Task.WhenAll(runner.AcceptAsync(), runner._datagrams.RunAsync(runner._stop.Token), runner.TellAsync());
+            return runner;
+        }
+        catch (ArgumentException e)
+        {
+            throw new Terminal.UserException(Terminal.ExitCode.Usage, "OXN1007", $"the service \"{config.Name}\": {e.Message}", "Each service has a key file of its own; check `key` of the other [[service]] sections.", e);
+        }
+        finally
+        {
+            CryptographicOperations.ZeroMemory(seed);
+        }
+    }
+
+    public async Task<ServiceStatus> ReadStatusAsync()
+    {
+        HostedServiceView view = await _service.ReadViewAsync().ConfigureAwait(false);
+        return new ServiceStatus(Name, view.Address.ToString(), view.Published, view.Keepers, view.KeepersAsked, view.Introductions, view.Sessions, view.Meetings, Volatile.Read(ref _open), _datagrams.Count);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync().ConfigureAwait(false);
+        await _service.DisposeAsync().ConfigureAwait(false);
+        await _work.ConfigureAwait(false);
+        _stop.Dispose();
+    }
+
+    private async Task TellAsync()
+    {
+        try
+        {
+            await _service.WaitPublishedAsync(_stop.Token).ConfigureAwait(false);
+            RouterLog.ServicePublished(_log, Name, Address.ToString());
+        }
+        catch (Exception e) when (e is OperationCanceledException or OnionUnavailableException)
+        {
+            // It ended before.
+        }
+    }
+
+    private async Task AcceptAsync()
+    {
+        await foreach (ServiceStream stream in _service.Streams.ReadAllAsync(CancellationToken.None).ConfigureAwait(false))
+        {
+            if (Interlocked.Increment(ref _open) <= _config.Streams) _ = Task.Run(() => ServeAsync(stream));
+            else _ = Task.Run(() => RefuseAsync(stream, ProxyStatus.Limit));
+        }
+    }
+
+    private async Task RefuseAsync(ServiceStream stream, ProxyStatus status)
+    {
+        await stream.RefuseAsync(status, _stop.Token).ConfigureAwait(false);
+        Interlocked.Decrement(ref _open);
+    }
+
+    private async Task ServeAsync(ServiceStream stream)
+    {
+        if (!_ports.TryGetValue(stream.Port, out PortMapping? mapping))
+        {
+            await RefuseAsync(stream, ProxyStatus.PolicyRefused).ConfigureAwait(false);
+            return;
+        }
+
+        (Socket? socket, ProxyStatus status) = await ConnectAsync(mapping).ConfigureAwait(false);
+        if (socket is null)
+        {
+            await RefuseAsync(stream, status).ConfigureAwait(false);
+            return;
+        }
+
+        try
+        {
+            using var inward = new SocketDuplex(socket);
+            await using (stream.ConfigureAwait(false))
+            {
+                await stream.AcceptAsync(_stop.Token).ConfigureAwait(false);
+                await PipeBridge.RunAsync(
+                    stream.Transport,
+                    inward,
+                    broke =>
+                    {
+                        stream.Abort(broke);
+                        inward.Abort();
+                    },
+                    _stop.Token).ConfigureAwait(false);
+            }
+        }
+        catch (Exception e) when (e is IOException or InvalidOperationException or OperationCanceledException)
+        {
+            // The client went away before it was answered, or we stop.
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _open);
+        }
+    }
+
+    private async ValueTask<(Socket? Socket, ProxyStatus Status)> ConnectAsync(PortMapping mapping)
+    {
+        EndPoint to = mapping.Target is { } target ? target : new UnixDomainSocketEndPoint(mapping.UnixPath!);
+        var socket = new Socket(to.AddressFamily, SocketType.Stream, mapping.Target is null ? ProtocolType.Unspecified : ProtocolType.Tcp);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
+        limit.CancelAfter(ConnectTime);
+        try
+        {
+            await socket.ConnectAsync(to, limit.Token).ConfigureAwait(false);
+            return (socket, ProxyStatus.Connected);
+        }
+        catch (OperationCanceledException)
+        {
+            socket.Dispose();
+            return (null, ProxyStatus.TimedOut);
+        }
+        catch (SocketException e)
+        {
+            socket.Dispose();
+            return (null, e.SocketErrorCode switch
+            {
+                SocketError.NetworkUnreachable or SocketError.HostUnreachable or SocketError.AddressNotAvailable => ProxyStatus.HostUnreachable,
+                SocketError.TooManyOpenSockets => ProxyStatus.Limit,
+                _ => ProxyStatus.ConnectionRefused,
+            });
+        }
+    }
+}

@@ -1,0 +1,349 @@
+using System.Threading.Channels;
+using Oxen.Router.Client;
+using Oxen.Router.Core;
+using Oxen.Router.Core.Hidden;
+using Oxen.Router.Core.Onion;
+using Oxen.Router.Core.Packets;
+using Oxen.Router.Core.Wire;
+
+namespace Oxen.Router.Hosting;
+
+/// <summary>
+/// Streams and datagrams to hidden services. Each pair of service and isolation key has a session of its own, over a rendezvous of its
+/// own; one that nobody uses for some minutes is closed, what its service announced is kept.
+/// </summary>
+internal sealed class ServiceClients(RouterNodeOptions options, SessionLoop sessions, HiddenSessions hidden) : IServiceStreams, IServiceDatagrams
+{
+    // Each that is connected holds a path to its rendezvous, and two more while it meets its service.
+    private const int MaxConnected = 32;
+    private const int MaxKnown = 256;
+    private const int MaxWaiting = 512;
+    private const int MaxAssociations = 256;
+    private const int MaxTries = 3;
+    private static readonly TimeSpan IdleAfter = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan OpenPatience = TimeSpan.FromSeconds(60);
+
+    // Session thread only.
+    private readonly Dictionary<HiddenClient, Reach> _reaches = [];
+    private bool _directoryKnown;
+
+    /// <summary>What is wanted of one service under one isolation key.</summary>
+    private sealed class Reach
+    {
+        public List<StreamOpening> Waiting { get; } = [];
+
+        public List<TaskCompletionSource> WaitingForReady { get; } = [];
+
+        public Dictionary<ushort, Association> Associations { get; } = [];
+
+        public ushort NextAssociation { get; set; }
+
+        public Instant LastUse { get; set; }
+    }
+
+    public SharedDropCounters Drops { get; } = new();
+
+    // ---- any thread ----
+
+    public async ValueTask<OnionStream> OpenAsync(ServiceAddress service, string host, ushort port, IsolationKey isolation, CancellationToken cancel)
+    {
+        if (!ProxyDestination.TryFromHost(host, port, out ProxyDestination target) || !target.IsName || port == 0) throw new ArgumentException("a service is asked for by a name and a port", nameof(host));
+        RequireFullPackets();
+        using var limit = new CancellationTokenSource(OpenPatience, options.Time);
+        using var linked = CancellationTokenSource.CreateLinkedTokenSource(cancel, limit.Token);
+        for (int tries = 1; ; tries++)
+        {
+            OnionStream? stream = null;
+            try
+            {
+                stream = await TakeAsync(service, isolation, linked.Token).ConfigureAwait(false);
+                (WireResult result, ProxyStatus status, _) = await ProxyDoor.AskAsync(stream, target, linked.Token).ConfigureAwait(false);
+                if (result == WireResult.Complete && status == ProxyStatus.Connected)
+                {
+                    OnionStream connected = stream;
+                    stream = null;
+                    return connected;
+                }
+
+                throw result == WireResult.Complete ? OnionRefusedException.OfService(status) : new OnionUnavailableException("the hidden service ended the stream without an answer");
+            }
+            catch (Exception e) when (e is IOException or InvalidOperationException)
+            {
+                // The session ended under the stream, as when its service was started anew: nothing of the user's was sent yet.
+                if (tries == MaxTries) throw new OnionUnavailableException("the connection to the hidden service broke before it had answered", e);
+            }
+            catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
+            {
+                throw new OnionUnavailableException("the hidden service did not answer in time");
+            }
+            finally
+            {
+                if (stream is not null) await StreamOpening.AbandonAsync(stream).ConfigureAwait(false);
+            }
+        }
+    }
+
+    public async ValueTask<IServiceAssociation> AssociateAsync(ServiceAddress service, IsolationKey isolation, CancellationToken cancel)
+    {
+        RequireFullPackets();
+        var ready = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        Association association = await sessions.InvokeAsync(now =>
+        {
+            Reach reach = ReachFor(service, isolation, now, out HiddenClient client);
+            if (reach.Associations.Count >= MaxAssociations) throw new OnionUnavailableException("too many UDP associations with this hidden service are in use");
+            while (reach.Associations.ContainsKey(++reach.NextAssociation))
+            {
+            }
+
+            var made = new Association(this, client, reach.NextAssociation);
+            reach.Associations.Add(made.Number, made);
+            if (client.State == HiddenClientState.Ready) ready.SetResult();
+            else reach.WaitingForReady.Add(ready);
+            Open(client, now);
+            return made;
+        }).ConfigureAwait(false);
+        try
+        {
+            await ready.Task.WaitAsync(OpenPatience, options.Time, cancel).ConfigureAwait(false);
+            return association;
+        }
+        catch (Exception e)
+        {
+            association.Dispose();
+            if (e is TimeoutException) throw new OnionUnavailableException("the hidden service did not answer in time", e);
+            throw;
+        }
+    }
+
+    /// <summary>Measures the way to a service of the shared group, meeting it first if need be.</summary>
+    /// <exception cref="OnionUnavailableException">The service is not reached; the message says why, in words for the user.</exception>
+    public async Task<PathMeasure> MeasureAsync(ServiceAddress service, CancellationToken cancel)
+    {
+        // An association keeps the session while it is measured.
+        using IServiceAssociation holds = await AssociateAsync(service, default, cancel).ConfigureAwait(false);
+        (HiddenClient client, HiddenPath? path) = await sessions.InvokeAsync(now =>
+        {
+            ReachFor(service, default, now, out HiddenClient found);
+            return (found, found.Path);
+        }).ConfigureAwait(false);
+        if (path is null || client.Health is not { } health) throw new OnionUnavailableException("the hidden service is being met anew at this moment");
+        return await PathProbe.RunAsync(
+            sessions,
+            options.Time,
+            [.. path.Hops.Select(h => h.ToString())],
+            path.Health,
+            health,
+            now =>
+            {
+                hidden.Paths.ProbeAllHops(path, now);
+                client.ProbeEnd(now);
+            },
+            cancel).ConfigureAwait(false);
+    }
+
+    /// <summary>All services that are or were reached, for the operator's screen.</summary>
+    public Task<IReadOnlyList<ServiceClientView>> ReadViewAsync(bool probeHops) => sessions.InvokeAsync<IReadOnlyList<ServiceClientView>>(now =>
+    {
+        var views = new List<ServiceClientView>();
+        foreach ((HiddenClient client, Reach reach) in _reaches)
+        {
+            HiddenPath? path = client.Path;
+            if (probeHops && path is not null) hidden.Paths.ProbeAllHops(path, now);
+            views.Add(new ServiceClientView(
+                client.Address, client.State, client.Moves, client.LastTrouble, client.RoundTrip,
+                path is null ? [] : [.. path.Hops.Select(h => h.ToString())], path is null ? [] : path.Health.HopRtt.ToArray(),
+                sessions.StreamsOf(client.Quic), reach.Associations.Count, client.Quic?.Stats));
+        }
+
+        return views;
+    });
+
+    // ---- session thread ----
+
+    /// <summary>Closes what nobody has used for a while.</summary>
+    public void Tick(Instant now)
+    {
+        foreach ((HiddenClient client, Reach reach) in _reaches)
+        {
+            if (IsBusy(client, reach)) reach.LastUse = now;
+            else if (client.State != HiddenClientState.Idle && now - reach.LastUse >= IdleAfter) client.Close(now);
+        }
+    }
+
+    public void OnDirectoryChanged(Instant now)
+    {
+        _directoryKnown = true;
+        foreach ((HiddenClient client, Reach reach) in _reaches.ToArray()) if (reach.Waiting.Count + reach.WaitingForReady.Count > 0) Open(client, now);
+    }
+
+    public void OnReady(HiddenClient client, Instant now)
+    {
+        if (!_reaches.TryGetValue(client, out Reach? reach) || client.State != HiddenClientState.Ready) return;
+        StreamOpening.Serve(reach.Waiting, () => sessions.OpenStream(client.Quic!, now));
+        foreach (TaskCompletionSource ready in reach.WaitingForReady) ready.TrySetResult();
+        reach.WaitingForReady.Clear();
+    }
+
+    public void OnLost(HiddenClient client, string reason)
+    {
+        if (!_reaches.TryGetValue(client, out Reach? reach)) return;
+        string before = client.LastTrouble.Length > 0 && client.LastTrouble != reason ? $" ({client.LastTrouble})" : "";
+        var why = new OnionUnavailableException($"the hidden service is not reached: {reason}{before}");
+        foreach (StreamOpening opening in reach.Waiting) opening.Fail(why);
+        foreach (TaskCompletionSource ready in reach.WaitingForReady) ready.TrySetException(why);
+        reach.Waiting.Clear();
+        reach.WaitingForReady.Clear();
+    }
+
+    public void OnUdp(HiddenClient client, ReadOnlySpan<byte> record)
+    {
+        if (!ServiceUdp.TryRead(record, out ushort number, out ushort port, out ReadOnlySpan<byte> payload)) Drops.Count(DropReason.BadRecord);
+        else if (_reaches.TryGetValue(client, out Reach? reach) && reach.Associations.TryGetValue(number, out Association? association)) association.Arrived(port, payload);
+        else Drops.Count(DropReason.UnknownSession);
+    }
+
+    private void RequireFullPackets()
+    {
+        if (options.Client!.Class != SizeClass.Full) throw new OnionUnavailableException("hidden services need packets of the full size; this client is set to smaller ones");
+    }
+
+    private Task<OnionStream> TakeAsync(ServiceAddress service, IsolationKey isolation, CancellationToken cancel)
+    {
+        var opening = new StreamOpening(cancel);
+        HiddenClient? client = null;
+        sessions.Post(now =>
+        {
+            if (opening.IsOver) return;
+            try
+            {
+                Reach reach = ReachFor(service, isolation, now, out client);
+                if (reach.Waiting.Count >= MaxWaiting) throw new OnionUnavailableException("too many connections wait for this hidden service");
+                reach.Waiting.Add(opening);
+                OnReady(client, now);
+                Open(client, now);
+            }
+            catch (OnionUnavailableException e)
+            {
+                opening.Fail(e);
+            }
+        });
+        return opening.WaitAsync(
+            OpenPatience,
+            () => sessions.Post(_ =>
+            {
+                if (client is not null && _reaches.TryGetValue(client, out Reach? reach)) reach.Waiting.Remove(opening);
+            }),
+            () => new OnionUnavailableException("the hidden service did not answer in time"));
+    }
+
+    // Before the network is known nobody can be found: those who wait are served when it is.
+    private void Open(HiddenClient client, Instant now)
+    {
+        if (_directoryKnown) client.Open(now);
+    }
+
+    private Reach ReachFor(ServiceAddress service, IsolationKey isolation, Instant now, out HiddenClient client)
+    {
+        client = hidden.ClientOf(service, new UInt128(isolation.High, isolation.Low), options.ServiceKeys.GetValueOrDefault(service));
+        if (!_reaches.TryGetValue(client, out Reach? reach)) _reaches.Add(client, reach = new Reach());
+        reach.LastUse = now;
+        if (client.State == HiddenClientState.Idle) MakeRoom(client, now);
+        return reach;
+    }
+
+    private void MakeRoom(HiddenClient wanted, Instant now)
+    {
+        int connected = 0;
+        HiddenClient? oldest = null, forgotten = null;
+        foreach ((HiddenClient client, Reach reach) in _reaches)
+        {
+            if (client.State != HiddenClientState.Idle) connected++;
+            if (client == wanted || IsBusy(client, reach)) continue;
+            if (client.State == HiddenClientState.Idle) forgotten = Older(forgotten, client);
+            else oldest = Older(oldest, client);
+        }
+
+        if (connected >= MaxConnected)
+        {
+            if (oldest is null)
+            {
+                if (!IsBusy(wanted, _reaches[wanted])) Forget(wanted, now);
+                throw new OnionUnavailableException($"{MaxConnected} hidden services are in use at the same time; try again when one of them is not");
+            }
+
+            oldest.Close(now);
+        }
+
+        if (_reaches.Count > MaxKnown && forgotten is not null) Forget(forgotten, now);
+    }
+
+    private HiddenClient Older(HiddenClient? one, HiddenClient other) => one is null || _reaches[other].LastUse < _reaches[one].LastUse ? other : one;
+
+    private void Forget(HiddenClient client, Instant now)
+    {
+        _reaches.Remove(client);
+        hidden.Forget(client, now);
+    }
+
+    private bool IsBusy(HiddenClient client, Reach reach) => reach.Waiting.Count + reach.WaitingForReady.Count + reach.Associations.Count + sessions.StreamsOf(client.Quic) > 0;
+
+    private sealed class Association : IServiceAssociation
+    {
+        private readonly ServiceClients _owner;
+        private readonly HiddenClient _client;
+        private readonly Channel<ServiceReply> _received;
+        private int _disposed;
+
+        public Association(ServiceClients owner, HiddenClient client, ushort number)
+        {
+            _owner = owner;
+            _client = client;
+            Number = number;
+            _received = Channel.CreateBounded<ServiceReply>(
+                new BoundedChannelOptions(256) { FullMode = BoundedChannelFullMode.DropOldest, SingleReader = true, SingleWriter = true },
+                _ => owner.Drops.Count(DropReason.SlowReader));
+        }
+
+        public ushort Number { get; }
+
+        public ChannelReader<ServiceReply> Received => _received.Reader;
+
+        public bool TrySend(ushort port, ReadOnlySpan<byte> payload)
+        {
+            if (payload.Length > ServiceUdp.MaxPayloadBytes)
+            {
+                _owner.Drops.Count(DropReason.TooLarge);
+                return false;
+            }
+
+            Span<byte> record = stackalloc byte[JointSeal.MaxRecordBytes];
+            if (_owner.Send(_client, record[..ServiceUdp.Write(Number, port, payload, record)])) return true;
+            _owner.Drops.Count(DropReason.OriginationQueueFull);
+            return false;
+        }
+
+        public void Arrived(ushort port, ReadOnlySpan<byte> payload) => _received.Writer.TryWrite(new ServiceReply(port, payload.ToArray()));
+
+        public void Dispose()
+        {
+            if (Interlocked.Exchange(ref _disposed, 1) != 0) return;
+            _received.Writer.TryComplete();
+            _owner.Remove(this, _client);
+        }
+    }
+
+    private bool Send(HiddenClient client, ReadOnlySpan<byte> record) => sessions.TrySendHiddenUdp(client, record);
+
+    private void Remove(Association association, HiddenClient client) => sessions.Post(_ =>
+    {
+        if (_reaches.TryGetValue(client, out Reach? reach)) reach.Associations.Remove(association.Number);
+    });
+}
+
+/// <param name="Moves">How often the session moved to another rendezvous.</param>
+/// <param name="Trouble">Why the last attempt to meet the service failed; empty when none did.</param>
+/// <param name="RoundTrip">To the service; zero where unknown.</param>
+/// <param name="Hops">Of our path to the rendezvous, which is the last; empty without one.</param>
+/// <param name="HopRtt">Last round trip to each of them; zero where unknown.</param>
+internal sealed record ServiceClientView(
+    ServiceAddress Address, HiddenClientState State, int Moves, string Trouble, TimeSpan RoundTrip, IReadOnlyList<string> Hops, TimeSpan[] HopRtt, int Streams, int Associations, Core.Quic.QuicStats? Quic);
