@@ -18,6 +18,9 @@ internal abstract class OnionStream : IAsyncDisposable
 {
     public abstract IDuplexPipe Transport { get; }
 
+    /// <summary>Cancelled, on the thread pool, when nothing more comes in: the far side's end or reset, or the end of the stream. Nobody has to read for it.</summary>
+    public virtual CancellationToken InputEnded => CancellationToken.None;
+
     /// <summary>Ends both directions at once and tells the far side. May be called at any time, from any thread, more than once.</summary>
     public abstract void Abort(Exception? reason = null);
 

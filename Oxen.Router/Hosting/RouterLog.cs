@@ -72,6 +72,9 @@ internal static partial class RouterLog
     [LoggerMessage(1211, LogLevel.Information, "the hidden service {Service} can be found: {Address}")]
     public static partial void ServicePublished(ILogger log, string service, string address);
 
+    [LoggerMessage(1212, LogLevel.Information, "clients can find the hidden service now")]
+    public static partial void ServiceFound(ILogger log);
+
     [LoggerMessage(1300, LogLevel.Information, "{Door} proxy is listening on {Address}")]
     public static partial void DoorOpen(ILogger log, string door, string address);
 

@@ -21,6 +21,8 @@ internal sealed class ServiceStream(OnionStream stream, string host, ushort port
 
     public override IDuplexPipe Transport => stream.Transport;
 
+    public override CancellationToken InputEnded => stream.InputEnded;
+
     /// <summary>Tells the client that it is connected.</summary>
     public async ValueTask AcceptAsync(CancellationToken cancel = default) => await AnswerAsync(ProxyStatus.Connected, cancel).ConfigureAwait(false);
 

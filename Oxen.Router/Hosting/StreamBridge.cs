@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.IO.Pipelines;
+using Microsoft.AspNetCore.Connections;
 using Oxen.Router.Client;
 using Oxen.Router.Core;
 using Oxen.Router.Core.Quic;
@@ -52,6 +53,7 @@ internal sealed class StreamBridge : OnionStream, IDuplexPipe
     private bool _outgoingDone;
     private bool _removed;
     private Exception? _abortReason;
+    private CancellationTokenSource? _ended; // made for whoever asks
     private int _aborted, _disposed;
 
     /// <param name="others">Streams that the same thread carries already.</param>
@@ -73,6 +75,17 @@ internal sealed class StreamBridge : OnionStream, IDuplexPipe
 
     public override IDuplexPipe Transport => this;
 
+    public override CancellationToken InputEnded
+    {
+        get
+        {
+            var made = new CancellationTokenSource();
+            CancellationTokenSource ended = Interlocked.CompareExchange(ref _ended, made, null) ?? made;
+            if (Volatile.Read(ref _incomingDone)) ended.Cancel();
+            return ended.Token;
+        }
+    }
+
     PipeReader IDuplexPipe.Input => _incoming.Reader;
 
     PipeWriter IDuplexPipe.Output => _outgoing.Writer;
@@ -91,7 +104,7 @@ internal sealed class StreamBridge : OnionStream, IDuplexPipe
     }
 
     /// <summary>The peer abandoned its half.</summary>
-    public void OnReset(ulong code, Instant now) => EndIncoming(new IOException($"the far side reset the stream (code {code})"));
+    public void OnReset(ulong code, Instant now) => EndIncoming(new ConnectionResetException($"the far side reset the stream (code {code})"));
 
     /// <summary>The peer wants no more from us (QUIC has reset our half already). Code 0: it has heard enough, nothing is wrong.</summary>
     public void OnStopped(ulong code, Instant now) => EndOutgoing(code == 0 ? null : new IOException($"the far side takes no more (code {code})"));
@@ -99,8 +112,8 @@ internal sealed class StreamBridge : OnionStream, IDuplexPipe
     /// <summary>The connection under the stream is gone.</summary>
     public void OnLost(string reason, Instant now)
     {
-        EndIncoming(new IOException(reason));
-        EndOutgoing(new IOException(reason));
+        EndIncoming(new ConnectionResetException(reason));
+        EndOutgoing(new ConnectionResetException(reason));
     }
 
     // ---- any thread ----
@@ -318,6 +331,8 @@ internal sealed class StreamBridge : OnionStream, IDuplexPipe
         if (_incomingDone) return;
         _incomingDone = true;
         _incoming.Writer.Complete(error);
+        Interlocked.MemoryBarrier(); // whoever asks from now on sees that it is done
+        if (_ended is { } ended) _ = ended.CancelAsync();
         RemoveIfDone();
     }
 

@@ -4,7 +4,7 @@ namespace Oxen.House.Tests;
 
 // Who may know whom inside Oxen.Router:
 //
-//   Daemon  ->  Hosting  ->  Dns  ->  Client, Exit, Handlers, Udp, Tun  ->  Core  ->  Oxen.Router.Native
+//   Daemon  ->  Transport  ->  Hosting  ->  Dns  ->  Client, Exit, Handlers, Udp, Tun  ->  Core  ->  Oxen.Router.Native
 //
 // Core knows nobody above it. Doors (Client), Exit and Handlers see values of Core, not its machines.
 public partial class LayeringTests
@@ -26,7 +26,8 @@ public partial class LayeringTests
         ["Dns"] = ["Core", "Core.Wire", "Client", "Handlers"],
         ["Exit"] = ["Core", "Core.Wire", "Core.Packets", "Core.Tunnel", "Client", "Handlers"],
         ["Hosting"] = ["Core.", "Native.", "Udp", "Tun", "Handlers", "Client", "Exit", "Dns"],
-        ["Daemon"] = ["", "Core.", "Native.", "Udp", "Tun", "Handlers", "Client", "Exit", "Dns", "Hosting", "Daemon."],
+        ["Transport"] = ["Core.", "Udp", "Client", "Hosting"],
+        ["Daemon"] = ["", "Core.", "Native.", "Udp", "Tun", "Handlers", "Client", "Exit", "Dns", "Hosting", "Transport", "Daemon."],
     };
 
     public static TheoryData<string> Folders => [.. Allowed.Keys];

@@ -10,7 +10,8 @@ public class ProjectTests
     [InlineData("Oxen.Router/Oxen.Router.csproj", "Oxen.Router.Native")]
     [InlineData("Oxen.Ons/Oxen.Ons.csproj", "Oxen.Router")]
     [InlineData("Oxen.Swarm/Oxen.Swarm.csproj", "Oxen.Router")]
-    [InlineData("Oxen.Router/Daemon/Oxen.Router.Daemon.csproj", "Oxen.Ons Oxen.Router Oxen.Swarm")]
+    [InlineData("Oxen.Router.AspNetCore/Oxen.Router.AspNetCore.csproj", "Oxen.Router")]
+    [InlineData("Oxen.Router/Daemon/Oxen.Router.Daemon.csproj", "Oxen.Ons Oxen.Router Oxen.Router.AspNetCore Oxen.Swarm")]
     [InlineData("tests/Oxen.Testing/Oxen.Testing.csproj", "Oxen.Router")]
     public void A_project_refers_only_to_the_layer_below(string project, string expected)
         => Assert.Equal(expected, string.Join(' ', References(project)));
@@ -19,7 +20,7 @@ public class ProjectTests
     public void Nothing_that_is_shipped_refers_to_tests_or_benches()
     {
         foreach (string project in Repository.Projects.Where(p => Repository.ProductFolders.Any(f => p.StartsWith(f, StringComparison.Ordinal))))
-            Assert.All(References(project), r => Assert.Contains(r, new[] { "Oxen.Router.Native", "Oxen.Router", "Oxen.Ons", "Oxen.Swarm" }));
+            Assert.All(References(project), r => Assert.Contains(r, new[] { "Oxen.Router.Native", "Oxen.Router", "Oxen.Router.AspNetCore", "Oxen.Ons", "Oxen.Swarm" }));
     }
 
     [Fact]
@@ -83,6 +84,7 @@ public class ProjectTests
 
     [Theory]
     [InlineData("Oxen.Router")]
+    [InlineData("Oxen.Router.AspNetCore")]
     [InlineData("Oxen.Ons")]
     [InlineData("Oxen.Swarm")]
     public void The_public_surface_is_written_down_and_checked_by_the_compiler(string library)

@@ -11,7 +11,7 @@ internal static partial class Repository
         [".cs", ".md", ".csproj", ".props", ".targets", ".sln", ".txt", ".json", ".toml", ".c", ".h", ".sh", ".py", ".yml", ".editorconfig", ".gitignore", "/run"];
 
     /// <summary>The projects that are shipped; the program lies within the library.</summary>
-    public static readonly string[] ProductFolders = ["Oxen.Router.Native/", "Oxen.Router/", "Oxen.Ons/", "Oxen.Swarm/"];
+    public static readonly string[] ProductFolders = ["Oxen.Router.Native/", "Oxen.Router/", "Oxen.Router.AspNetCore/", "Oxen.Ons/", "Oxen.Swarm/"];
 
     public static string Root { get; } = FindRoot();
 

@@ -4,11 +4,12 @@ using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using Oxen.Router.Daemon.Tests.Running;
 
 namespace Oxen.Router.Daemon.Tests;
 
 /// <summary>The demo as a user starts it, and curl through its doors: four hops, real sockets.</summary>
-public sealed class DemoTrafficTests(DemoTrafficTests.Demo demo) : IClassFixture<DemoTrafficTests.Demo>
+public sealed partial class DemoTrafficTests(DemoTrafficTests.Demo demo) : IClassFixture<DemoTrafficTests.Demo>
 {
     private const int Size = 4_000_000;
 
@@ -179,12 +180,18 @@ public sealed class DemoTrafficTests(DemoTrafficTests.Demo demo) : IClassFixture
 
         public string WebIPv6 { get; private set; } = "";
 
+        /// <summary>The hidden web service.</summary>
+        public string Loki { get; private set; } = "";
+
+        /// <summary>What a program of its own joins the network by.</summary>
+        public IReadOnlyDictionary<string, string> Network { get; private set; } = new Dictionary<string, string>();
+
         public async ValueTask InitializeAsync()
         {
             if (!Environment.GetEnvironmentVariable("PATH")!.Split(':').Any(p => File.Exists(Path.Combine(p, "curl")))) Assert.Skip("curl is not installed");
             string file = Path.Combine(_folder, "endpoints.json");
             string program = Path.Combine(AppContext.BaseDirectory, "oxen.dll");
-            var start = new ProcessStartInfo("dotnet", [program, "demo", "--seconds", "240", "--socks", "127.0.0.1:0", "--http", "127.0.0.1:0", "--endpoints", file, "--json"]) { RedirectStandardOutput = true, RedirectStandardError = true };
+            var start = new ProcessStartInfo("dotnet", [program, "demo", "--seconds", "400", "--socks", "127.0.0.1:0", "--http", "127.0.0.1:0", "--endpoints", file, "--json"]) { RedirectStandardOutput = true, RedirectStandardError = true };
             _demo = Process.Start(start)!;
             var said = new StringBuilder();
             _demo.OutputDataReceived += (_, line) => said.AppendLine(line.Data);
@@ -206,14 +213,25 @@ public sealed class DemoTrafficTests(DemoTrafficTests.Demo demo) : IClassFixture
             Echo = IPEndPoint.Parse(Text("udp_echo"));
             Web = Text("web_target").TrimEnd('/');
             WebIPv6 = Text("web_target_ipv6").TrimEnd('/');
+            Loki = Text("loki_url").TrimEnd('/');
+            Network = new Dictionary<string, string> { ["Oxen__Contacts"] = Text("contacts"), ["Oxen__ContactsKey"] = Text("contacts_key"), ["Oxen__Network"] = Text("network") };
         }
 
         public async ValueTask DisposeAsync()
         {
             if (_demo is not null)
             {
-                if (!_demo.HasExited) _demo.Kill();
-                await _demo.WaitForExitAsync();
+                if (!_demo.HasExited) OxenProcess.SignalTo("TERM", _demo.Id);
+                using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+                try
+                {
+                    await _demo.WaitForExitAsync(limit.Token);
+                }
+                catch (OperationCanceledException)
+                {
+                    _demo.Kill();
+                }
+
                 _demo.Dispose();
             }
 

@@ -4,9 +4,9 @@ using System.Net;
 using System.Security.Cryptography;
 using Oxen.Router.Core.Packets;
 using Oxen.Router.Daemon.Commands;
-using Oxen.Router.Daemon.Doors;
 using Oxen.Router.Daemon.Terminal;
 using Oxen.Router.Hosting;
+using Oxen.Router.Transport;
 
 namespace Oxen.Router.Daemon.Demo;
 
@@ -14,9 +14,10 @@ namespace Oxen.Router.Daemon.Demo;
 /// `oxen demo --check`: moves data both ways through the proxy and compares digests, fetches over IPv6, sends UDP, stores a message and
 /// takes two of those that keep it away, takes a relay of the path away in the middle of a transfer, and says what it saw.
 /// </summary>
-internal sealed class DemoCheck(DemoOptions options, DemoNetwork network, DemoTargets targets, ProxyDoors doors, DemoSwarm swarm, DemoJournal journal, SharedDropCounters doorDrops, double firstByteMilliseconds)
+internal sealed class DemoCheck(DemoOptions options, DemoOffers offers, DemoJournal journal, SharedDropCounters doorDrops, double firstByteMilliseconds)
 {
     private const long TransferBytes = 64L << 20;
+    private const long SiteBytes = 8L << 20;
     private const int Datagrams = 64;
     private static readonly TimeSpan StepTime = TimeSpan.FromSeconds(60);
 
@@ -37,13 +38,15 @@ internal sealed class DemoCheck(DemoOptions options, DemoNetwork network, DemoTa
         bool v6Ok = await FetchIPv6Async(cancel).ConfigureAwait(false);
         bool udpOk = await EchoUdpAsync(cancel).ConfigureAwait(false);
         DemoSwarmResult stored = await StoreAsync(cancel).ConfigureAwait(false);
+        bool lokiOk = await VisitByProxiesAsync(cancel).ConfigureAwait(false);
+        bool httpClientOk = await VisitByHandlerAsync(cancel).ConfigureAwait(false);
         ClientView view = await ProbedViewAsync(cancel).ConfigureAwait(false);
         double? repair = null;
         bool repairOk = true;
         if (options.Spares > 0) (repairOk, repair) = await RepairAsync(cancel).ConfigureAwait(false);
-        SortedDictionary<string, long> drops = await DemoCommand.DropsAsync(network, doorDrops).ConfigureAwait(false);
+        SortedDictionary<string, long> drops = await DemoCommand.DropsAsync(offers.Network, doorDrops).ConfigureAwait(false);
         double[] builds = journal.BuildMilliseconds;
-        bool ok = downOk && upOk && v6Ok && udpOk && stored.Ok && repairOk;
+        bool ok = downOk && upOk && v6Ok && udpOk && stored.Ok && lokiOk && httpClientOk && repairOk;
 
         if (options.Json)
         {
@@ -66,6 +69,8 @@ internal sealed class DemoCheck(DemoOptions options, DemoNetwork network, DemoTa
                 json.WriteBoolean("swarm_ok", stored.Ok);
                 json.WriteNumber("swarm_store_ms", Math.Round(stored.StoreMilliseconds));
                 json.WriteNumber("swarm_retrieve_ms", Math.Round(stored.RetrieveMilliseconds));
+                json.WriteBoolean("loki_ok", lokiOk);
+                json.WriteBoolean("http_client_ok", httpClientOk);
                 json.WriteBoolean("repair_ok", repairOk);
                 json.WriteStartObject("drops");
                 foreach ((string reason, long count) in drops) json.WriteNumber(reason, count);
@@ -86,7 +91,7 @@ internal sealed class DemoCheck(DemoOptions options, DemoNetwork network, DemoTa
         else
         {
             foreach (PathView path in view.Groups.SelectMany(g => g.Paths).Where(p => p.Active))
-                screen.Output.WriteLine($"path: {string.Join(" -> ", path.Hops.Select((id, i) => string.Create(CultureInfo.InvariantCulture, $"{network.Names.GetValueOrDefault(id, "?")} ({path.HopRtt[i].TotalMilliseconds:F1} ms)")))}");
+                screen.Output.WriteLine($"path: {string.Join(" -> ", path.Hops.Select((id, i) => string.Create(CultureInfo.InvariantCulture, $"{offers.Network.Names.GetValueOrDefault(id, "?")} ({path.HopRtt[i].TotalMilliseconds:F1} ms)")))}");
             screen.Table(["check", "result", "seen"], _steps.Select(s => (IReadOnlyList<string>)[s.Name, s.Ok ? "ok" : "FAILED", s.Words]));
             screen.Output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"first byte after {firstByteMilliseconds:F0} ms; path build {(builds.Length == 0 ? 0 : builds.Min()):F1} ms; {perPacket:F4} bytes allocated per packet on the relays' driver threads"));
             screen.Output.WriteLine($"drops: {(drops.Count == 0 ? "none" : string.Join(", ", drops.Select(d => $"{d.Key} {d.Value}")))}");
@@ -101,11 +106,11 @@ internal sealed class DemoCheck(DemoOptions options, DemoNetwork network, DemoTa
     /// <summary>The paths with a round trip to every hop: probes go out, and a while later their answers are there.</summary>
     private async Task<ClientView> ProbedViewAsync(CancellationToken cancel)
     {
-        ClientView view = await network.Client.Client!.ReadViewAsync(probeHops: true).ConfigureAwait(false);
+        ClientView view = await offers.Network.Client.Client!.ReadViewAsync(probeHops: true).ConfigureAwait(false);
         for (int i = 0; i < 20 && view.Groups.SelectMany(g => g.Paths).Any(p => p.Active && p.HopRtt.Contains(TimeSpan.Zero)); i++)
         {
             await Task.Delay(TimeSpan.FromMilliseconds(50), cancel).ConfigureAwait(false);
-            view = await network.Client.Client!.ReadViewAsync(probeHops: false).ConfigureAwait(false);
+            view = await offers.Network.Client.Client!.ReadViewAsync(probeHops: false).ConfigureAwait(false);
         }
 
         return view;
@@ -125,8 +130,8 @@ internal sealed class DemoCheck(DemoOptions options, DemoNetwork network, DemoTa
     {
         byte[] body = new byte[TransferBytes];
         _random.NextBytes(body);
-        using HttpClient http = DemoCommand.ProxyClient(doors.Socks!);
-        DemoUpload upload = await DemoUpload.RunAsync(http, new Uri(targets.Url), body, StepTime, cancel).ConfigureAwait(false);
+        using HttpClient http = DemoCommand.ProxyClient(offers.Doors.Socks!);
+        DemoUpload upload = await DemoUpload.RunAsync(http, new Uri(offers.Targets.Url), body, StepTime, cancel).ConfigureAwait(false);
         double rate = TransferBytes * 8e-6 / upload.Seconds;
         Add("64 MiB up", upload.Error is null, upload.Error ?? Mbit(rate));
         return (upload.Error is null, upload.Error is null ? rate : 0);
@@ -134,17 +139,17 @@ internal sealed class DemoCheck(DemoOptions options, DemoNetwork network, DemoTa
 
     private async Task<bool> FetchIPv6Async(CancellationToken cancel)
     {
-        if (!targets.HasIPv6)
+        if (!offers.Targets.HasIPv6)
         {
             Add("fetch over IPv6", true, "left out: this machine has no IPv6 loopback");
             return true;
         }
 
         using var limit = Limit(cancel);
-        using HttpClient http = DemoCommand.ProxyClient(doors.Socks!);
+        using HttpClient http = DemoCommand.ProxyClient(offers.Doors.Socks!);
         try
         {
-            string page = await http.GetStringAsync(new Uri(targets.UrlIPv6), limit.Token).ConfigureAwait(false);
+            string page = await http.GetStringAsync(new Uri(offers.Targets.UrlIPv6), limit.Token).ConfigureAwait(false);
             bool ok = page.Contains("::1", StringComparison.Ordinal);
             Add("fetch over IPv6", ok, ok ? "the exit reached [::1]" : "the page did not come from [::1]");
             return ok;
@@ -163,8 +168,8 @@ internal sealed class DemoCheck(DemoOptions options, DemoNetwork network, DemoTa
         int back = 0;
         try
         {
-            using SocksUdpClient udp = await SocksUdpClient.AssociateAsync(doors.Socks!, limit.Token).ConfigureAwait(false);
-            var echo = new IPEndPoint(IPAddress.Loopback, targets.UdpPort);
+            using SocksUdpClient udp = await SocksUdpClient.AssociateAsync(offers.Doors.Socks!, limit.Token).ConfigureAwait(false);
+            var echo = new IPEndPoint(IPAddress.Loopback, offers.Targets.UdpPort);
             byte[] payload = new byte[1000];
             for (int i = 0; i < Datagrams; i++)
             {
@@ -187,15 +192,47 @@ internal sealed class DemoCheck(DemoOptions options, DemoNetwork network, DemoTa
     private async Task<DemoSwarmResult> StoreAsync(CancellationToken cancel)
     {
         using var limit = Limit(cancel);
-        DemoSwarmResult result = await DemoSwarmCheck.RunAsync(swarm, network.Client.Client!, doors.Socks!, limit.Token).ConfigureAwait(false);
+        DemoSwarmResult result = await DemoSwarmCheck.RunAsync(offers.Swarm, offers.Network.Client.Client!, offers.Doors.Socks!, limit.Token).ConfigureAwait(false);
         Add("a message waits", result.Ok, result.Words);
         return result;
+    }
+
+    /// <summary>The hidden service by its name through both proxies.</summary>
+    private async Task<bool> VisitByProxiesAsync(CancellationToken cancel)
+    {
+        using HttpClient socks = DemoCommand.ProxyClient(offers.Doors.Socks!);
+        bool ok = await VisitAsync("hidden service by SOCKS5", socks, cancel).ConfigureAwait(false);
+        using HttpClient http = DemoCommand.ProxyClient(offers.Doors.Http!, "http");
+        return await VisitAsync("hidden service by HTTP proxy", http, cancel).ConfigureAwait(false) && ok;
+    }
+
+    /// <summary>The hidden service as a program's own `HttpClient` reaches it, with a router of its own.</summary>
+    private async Task<bool> VisitByHandlerAsync(CancellationToken cancel)
+    {
+        await using var oxen = new OxenClient(offers.Network.JoinOptions("check", options.Hops));
+        using var http = new HttpClient(new OnionHttpHandler(oxen)) { Timeout = TimeSpan.FromMinutes(2) };
+        return await VisitAsync("hidden service by HttpClient", http, cancel).ConfigureAwait(false);
+    }
+
+    private async Task<bool> VisitAsync(string name, HttpClient http, CancellationToken cancel)
+    {
+        var site = new Uri(offers.Site.Url);
+        byte[] expected = await DemoTargets.DigestAsync(SiteBytes).ConfigureAwait(false);
+        DemoDownload down = await DemoDownload.RunAsync(http, site, SiteBytes, null, StepTime, cancel).ConfigureAwait(false);
+        byte[] body = new byte[SiteBytes];
+        _random.NextBytes(body);
+        DemoUpload up = await DemoUpload.RunAsync(http, site, body, StepTime, cancel).ConfigureAwait(false);
+        bool ok = down.Is(expected) && up.Error is null;
+        Add(name, ok, down.Error ?? up.Error ?? (ok
+            ? string.Create(CultureInfo.InvariantCulture, $"{SiteBytes >> 20} MiB each way, digests equal: {SiteBytes * 8e-6 / down.Seconds:F0} Mbit/s down, {SiteBytes * 8e-6 / up.Seconds:F0} up")
+            : "the digest differs"));
+        return ok;
     }
 
     /// <summary>Stops the middle relay of the path in use during a download; the download must end well, over a spare.</summary>
     private async Task<(bool Ok, double? Milliseconds)> RepairAsync(CancellationToken cancel)
     {
-        ClientView view = await network.Client.Client!.ReadViewAsync(probeHops: false).ConfigureAwait(false);
+        ClientView view = await offers.Network.Client.Client!.ReadViewAsync(probeHops: false).ConfigureAwait(false);
         PathView? path = view.Groups.SelectMany(g => g.Paths).FirstOrDefault(p => p.Active);
         if (path is null || view.Groups[0].Paths.Count < 2)
         {
@@ -204,7 +241,7 @@ internal sealed class DemoCheck(DemoOptions options, DemoNetwork network, DemoTa
         }
 
         string victimId = path.Hops[path.Hops.Count / 2 - 1];
-        IDemoRouter victim = network.Find(victimId)!;
+        IDemoRouter victim = offers.Network.Find(victimId)!;
         byte[] expected = await DemoTargets.DigestAsync(2 * TransferBytes).ConfigureAwait(false);
         DemoDownload download = await FetchAsync(2 * TransferBytes, victim.Kill, cancel).ConfigureAwait(false);
         bool ok = download.Is(expected);
@@ -216,8 +253,8 @@ internal sealed class DemoCheck(DemoOptions options, DemoNetwork network, DemoTa
 
     private async Task<DemoDownload> FetchAsync(long length, Action? midway, CancellationToken cancel)
     {
-        using HttpClient http = DemoCommand.ProxyClient(doors.Socks!);
-        return await DemoDownload.RunAsync(http, new Uri(targets.Url), length, midway, StepTime, cancel).ConfigureAwait(false);
+        using HttpClient http = DemoCommand.ProxyClient(offers.Doors.Socks!);
+        return await DemoDownload.RunAsync(http, new Uri(offers.Targets.Url), length, midway, StepTime, cancel).ConfigureAwait(false);
     }
 
     // ---- figures ----
@@ -225,7 +262,7 @@ internal sealed class DemoCheck(DemoOptions options, DemoNetwork network, DemoTa
     /// <summary>Of the routers that carried: bytes allocated by their driver threads, and packets.</summary>
     private async Task<(long Allocated, long Packets)> FiguresAsync()
     {
-        RouterFigures[] figures = await network.ReadFiguresAsync().ConfigureAwait(false);
+        RouterFigures[] figures = await offers.Network.ReadFiguresAsync().ConfigureAwait(false);
         return (figures.Sum(f => f.DriverBytesAllocated), figures.Sum(f => f.DatagramsReceived));
     }
 

@@ -23,6 +23,9 @@ internal static class DemoCommand
 {
     private static readonly TimeSpan ReadyPatience = TimeSpan.FromSeconds(20);
 
+    // A small network has no relays left for eight keepers' paths, and a slow machine takes its time.
+    private static readonly TimeSpan FoundPatience = TimeSpan.FromSeconds(20);
+
     public static async Task<int> RunAsync(DemoOptions options, Screen screen, CancellationToken cancel)
     {
         if (options.Tun) return await TunDemo.RunAsync(options, screen, cancel).ConfigureAwait(false);
@@ -43,25 +46,25 @@ internal static class DemoCommand
         };
         await using DemoNetwork network = await DemoNetwork.StartAsync(wanted, cancel).ConfigureAwait(false);
         ClientService client = network.Client.Client!;
-        string statusPath = network.Files?.StatusSocket ?? Path.Combine(Path.GetTempPath(), string.Create(CultureInfo.InvariantCulture, $"oxen-demo-{Environment.ProcessId}.sock"));
-        await using StatusSocket status = StatusSocket.Open(statusPath, () => ReportAsync(network), (name, stop) => PingReport.MeasureAsync(name, network.Client, names: null, stop));
+        await using StatusSocket status = StatusSocket.Open(network.Files.StatusSocket, () => ReportAsync(network), (name, stop) => PingReport.MeasureAsync(name, network.Client, names: null, stop));
         await using ProxyDoors doors = await ProxyDoors.OpenAsync(client, new ServiceReach(network.Client.Hidden!.Clients, network.Client.Hidden.Clients, null), options.Socks, options.Http, new Dictionary<string, string>(), drops, cancel).ConfigureAwait(false);
         await WaitReadyAsync(client, cancel).ConfigureAwait(false);
         double firstByte = await FirstByteAsync(doors, targets, cancel).ConfigureAwait(false);
         // Only now: nothing that starts beside may delay the first byte.
         await using DemoSwarm swarm = await DemoSwarm.StartAsync(network.Slots, cancel).ConfigureAwait(false);
-        await using DemoService? service = options.Check ? null : await DemoService.StartAsync(network, paths, targets, cancel).ConfigureAwait(false);
-        var endpoints = new DemoEndpoints(network, doors, targets, swarm, statusPath, service?.Address);
-        if (options.EndpointsFile is { } file) await WriteEndpointsAsync(file, endpoints, cancel).ConfigureAwait(false);
+        await using DemoSite site = await DemoSite.StartAsync(network, options.Hops, cancel).ConfigureAwait(false);
+        var offers = new DemoOffers(network, doors, targets, swarm, site, options.Processes);
+        bool found = await site.WaitFoundAsync(FoundPatience, cancel).ConfigureAwait(false);
+        if (options.EndpointsFile is { } file) await WriteEndpointsAsync(file, offers, cancel).ConfigureAwait(false);
 
         if (options.Check)
         {
-            var check = new DemoCheck(options, network, targets, doors, swarm, journal, drops, firstByte);
+            var check = new DemoCheck(options, offers, journal, drops, firstByte);
             return await check.RunAsync(screen, cancel).ConfigureAwait(false);
         }
 
-        if (options.Json) WriteJson(screen, endpoints, firstByte);
-        else Introduce(screen, options, endpoints, firstByte);
+        if (options.Json) WriteJson(screen, offers, firstByte);
+        else Introduce(screen, options, offers, found, firstByte);
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         if (options.Duration is { } duration) limit.CancelAfter(duration);
         try
@@ -110,12 +113,12 @@ internal static class DemoCommand
         return (DateTime.Now - Process.GetCurrentProcess().StartTime).TotalMilliseconds;
     }
 
-    public static HttpClient ProxyClient(IPEndPoint socks) => new(new SocketsHttpHandler { Proxy = new WebProxy($"socks5://{socks}"), UseProxy = true, PooledConnectionIdleTimeout = TimeSpan.FromSeconds(1) })
+    public static HttpClient ProxyClient(IPEndPoint proxy, string scheme = "socks5") => new(new SocketsHttpHandler { Proxy = new WebProxy($"{scheme}://{proxy}"), UseProxy = true, PooledConnectionIdleTimeout = TimeSpan.FromSeconds(1) })
     {
         Timeout = TimeSpan.FromMinutes(2),
     };
 
-    private static async Task WriteEndpointsAsync(string file, DemoEndpoints endpoints, CancellationToken cancel)
+    private static async Task WriteEndpointsAsync(string file, DemoOffers offers, CancellationToken cancel)
     {
         string temporary = file + ".new";
         try
@@ -124,7 +127,7 @@ internal static class DemoCommand
             await using (var json = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true }))
             {
                 json.WriteStartObject();
-                WriteEndpoints(json, endpoints);
+                offers.Write(json);
                 json.WriteEndObject();
             }
 
@@ -139,57 +142,25 @@ internal static class DemoCommand
         cancel.ThrowIfCancellationRequested();
     }
 
-    /// <summary>Where everything of a running demo is found.</summary>
-    /// <param name="Service">Address of its hidden service; null: it has none.</param>
-    private sealed record DemoEndpoints(DemoNetwork Network, ProxyDoors Doors, DemoTargets Targets, DemoSwarm Swarm, string Status, string? Service);
-
-    private static void WriteEndpoints(Utf8JsonWriter json, DemoEndpoints endpoints)
+    private static void WriteJson(Screen screen, DemoOffers offers, double firstByte) => screen.Json(json =>
     {
-        (DemoNetwork network, ProxyDoors doors, DemoTargets targets, DemoSwarm swarm, string status, string? service) = endpoints;
-        json.WriteString("socks", doors.Socks!.ToString());
-        json.WriteString("http", doors.Http!.ToString());
-        json.WriteString("web_target", targets.Url);
-        if (targets.HasIPv6) json.WriteString("web_target_ipv6", targets.UrlIPv6);
-        json.WriteString("udp_echo", $"127.0.0.1:{targets.UdpPort}");
-        swarm.WriteEndpoints(json);
-        json.WriteString("status", status);
-        if (service is not null) json.WriteString("hidden_service", service);
-        if (network.Files is null) return;
-        json.WriteStartArray("routers");
-        foreach (ProcessRouter router in network.Routers.OfType<ProcessRouter>())
-        {
-            json.WriteStartObject();
-            json.WriteString("name", router.Name);
-            json.WriteString("router_id", network.Names.First(n => n.Value == router.Name).Key);
-            json.WriteNumber("process", router.ProcessId);
-            json.WriteString("config", router.ConfigFile);
-            json.WriteString("status", router.StatusSocket);
-            json.WriteEndObject();
-        }
-
-        json.WriteEndArray();
-    }
-
-    private static void WriteJson(Screen screen, DemoEndpoints endpoints, double firstByte) => screen.Json(json =>
-    {
-        WriteEndpoints(json, endpoints);
+        offers.Write(json);
         json.WriteNumber("first_byte_ms", Math.Round(firstByte));
     });
 
-    private static void Introduce(Screen screen, DemoOptions options, DemoEndpoints endpoints, double firstByte)
+    private static void Introduce(Screen screen, DemoOptions options, DemoOffers offers, bool found, double firstByte)
     {
-        (_, ProxyDoors doors, DemoTargets targets, DemoSwarm swarm, string status, string? service) = endpoints;
+        (ProxyDoors doors, DemoTargets targets, DemoSwarm swarm) = (offers.Doors, offers.Targets, offers.Swarm);
         TextWriter to = screen.Output;
         to.WriteLine(string.Create(CultureInfo.InvariantCulture, $"A network of {options.Relays} relays and {options.Exits} exits runs on this machine; the first byte came through {options.Hops} hops after {firstByte / 1000:F1} s."));
         to.WriteLine();
         to.WriteLine($"  curl --socks5-hostname {doors.Socks} {targets.Url}");
         to.WriteLine($"  curl --proxy http://{doors.Http} {targets.Url}bytes/67108864 --output /dev/null");
-        if (service is not null)
-        {
-            to.WriteLine($"  curl --socks5-hostname {doors.Socks} http://{service}/     # a hidden service, found some seconds from now");
-            to.WriteLine($"  oxen trace {service} --socket {status}");
-        }
-
+        to.WriteLine();
+        to.WriteLine(string.Create(CultureInfo.InvariantCulture, $"A hidden web service, {options.Hops} hops of yours and {options.Hops} of its own away{(found ? "" : "; it is not found yet, which takes a while on a slow machine or in a small network")}:"));
+        to.WriteLine();
+        to.WriteLine($"  curl --socks5-hostname {doors.Socks} {offers.Site.Url}");
+        to.WriteLine($"  oxen trace {offers.Site.Host} --socket {offers.Network.Files.StatusSocket}");
         to.WriteLine();
         to.WriteLine($"SOCKS5 {doors.Socks} (TCP, and UDP: an echo listens on 127.0.0.1:{targets.UdpPort}), HTTP proxy {doors.Http}.");
         to.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{DemoSwarm.Nodes} storage nodes in {DemoSwarm.Swarms} swarms; one of them (a seed too): {swarm.FirstUrl}"));

@@ -18,7 +18,7 @@ internal sealed class DemoDirectory : IDisposable
 
     public string StatusSocket => Path.Combine(_root, "demo.sock");
 
-    private string ContactsFile => Path.Combine(_root, "contacts.list");
+    public string ContactsFile => Path.Combine(_root, "contacts.list");
 
     /// <summary>Writes a router's keys; the onion key's seed is wiped.</summary>
     public void AddKeys(string router, RouterIdentity identity, byte[] onionSeed)

@@ -4,6 +4,7 @@ using Oxen.Router.Core.Directory;
 using Oxen.Router.Core.Paths;
 using Oxen.Router.Core.Relay;
 using Oxen.Router.Hosting.Files;
+using Oxen.Router.Transport;
 using Oxen.Router.Exit;
 using Oxen.Router.Handlers;
 using Oxen.Router.Hosting;
@@ -38,7 +39,7 @@ internal sealed record DemoNetworkOptions
 /// </summary>
 internal sealed class DemoNetwork : IAsyncDisposable
 {
-    private const string Network = "oxen-demo";
+    public const string Network = "oxen-demo";
     private const long Hour = 3600;
     private const long Day = 24 * Hour;
 
@@ -57,7 +58,6 @@ internal sealed class DemoNetwork : IAsyncDisposable
     private DemoNetwork(DemoNetworkOptions options)
     {
         _options = options;
-        Files = options.Processes ? new DemoDirectory() : null;
     }
 
     /// <summary>Relays first, exits after them.</summary>
@@ -70,8 +70,21 @@ internal sealed class DemoNetwork : IAsyncDisposable
     /// <summary>Places for storage nodes at routers of this process.</summary>
     public IReadOnlyList<DemoSlot> Slots => _slots;
 
-    /// <summary>With a process for each router: where their files are.</summary>
-    public DemoDirectory? Files { get; }
+    /// <summary>The contact list, and with a process for each router their files.</summary>
+    public DemoDirectory Files { get; } = new();
+
+    /// <summary>The key that the contact list is signed with.</summary>
+    public RouterId ListKey { get; private set; }
+
+    /// <summary>How another program joins this network, keeping its state in a directory of its own.</summary>
+    public OxenClientOptions JoinOptions(string program, int hops) => new()
+    {
+        Contacts = Files.ContactsFile,
+        ContactsKey = ListKey.ToString(),
+        Network = Network,
+        State = Path.Combine(Files.Root, program, "state"),
+        Hops = hops,
+    };
 
     /// <summary>Router names by id, for the screen: this network is our own, nobody is betrayed by it.</summary>
     public Dictionary<string, string> Names { get; } = new(StringComparer.Ordinal);
@@ -100,13 +113,14 @@ internal sealed class DemoNetwork : IAsyncDisposable
         if (Client is not null) await Client.DisposeAsync().ConfigureAwait(false);
         await Task.WhenAll(_routers.Select(r => r.DisposeAsync().AsTask())).ConfigureAwait(false);
         foreach (IDisposable key in _keys) key.Dispose();
-        Files?.Dispose();
+        Files.Dispose();
     }
 
     private async Task BeginAsync(CancellationToken cancel)
     {
         IEntropy entropy = _options.Entropy();
         using RouterIdentity listKey = RouterIdentity.Create(entropy);
+        ListKey = listKey.Id;
         int count = _options.Relays + _options.Exits;
         var starts = new List<Action>();
         for (int i = 0; i < count; i++)
@@ -115,7 +129,7 @@ internal sealed class DemoNetwork : IAsyncDisposable
             string name = exit ? $"exit-{i - _options.Relays + 1}" : $"relay-{i + 1}";
             string operatorLabel = $"operator-{i + 1}";
             var address = new IPAddress([127, (byte)(11 + i), 0, 1]);
-            starts.Add(Files is null ? Host(name, address, exit, operatorLabel, entropy) : Launch(name, address, exit, operatorLabel, entropy, listKey.Id, Files));
+            starts.Add(_options.Processes ? Launch(name, address, exit, operatorLabel, entropy) : Host(name, address, exit, operatorLabel, entropy));
         }
 
         long unix = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
@@ -123,7 +137,7 @@ internal sealed class DemoNetwork : IAsyncDisposable
         ContactList list = ContactList.Create(listKey, networkId, _contacts, unix - 60, unix + 7 * Day);
         if (ContactList.TryOpen(list.Encoded, listKey.Id, networkId, unix, out ContactList? opened) != ContactFault.None) throw new InvalidOperationException("the demo's own contact list is refused");
         Directory = NodeDirectory.From(opened!, unix);
-        Files?.SetContacts(list);
+        Files.SetContacts(list);
 
         foreach (Action start in starts) start();
         await Task.WhenAll(_routers.OfType<ProcessRouter>().Select(r => r.WaitReadyAsync(cancel))).ConfigureAwait(false);
@@ -132,6 +146,7 @@ internal sealed class DemoNetwork : IAsyncDisposable
             Name = "client",
             Listen = UdpAddress.FromBytes([127, 10, 0, 1], 0),
             Client = _options.Paths,
+            NetworkId = networkId,
             Shard = ClientShard,
             Entropy = _options.Entropy,
             OnNotice = _options.OnNotice,
@@ -165,15 +180,15 @@ internal sealed class DemoNetwork : IAsyncDisposable
         return () => node.Start(Directory);
     }
 
-    private Action Launch(string name, IPAddress address, bool exit, string operatorLabel, IEntropy entropy, RouterId listKey, DemoDirectory files)
+    private Action Launch(string name, IPAddress address, bool exit, string operatorLabel, IEntropy entropy)
     {
         IPEndPoint listen = DemoDirectory.FreeEndPoint(address);
         byte[] seed = new byte[OnionKeyPair.SeedBytes];
         entropy.FillSecret(seed);
         using RouterIdentity identity = RouterIdentity.Create(entropy);
         using var onion = new OnionKeyPair(seed);
-        files.AddKeys(name, identity, seed);
-        (string config, string status) = files.AddConfig(name, listen, operatorLabel, listKey, Network, exit ? _options.Exceptions : null);
+        Files.AddKeys(name, identity, seed);
+        (string config, string status) = Files.AddConfig(name, listen, operatorLabel, ListKey, Network, exit ? _options.Exceptions : null);
         Publish(name, identity, onion, exit, UdpAddress.From(listen), operatorLabel);
         return () => _routers.Add(new ProcessRouter(name, config, status));
     }

@@ -74,7 +74,7 @@ internal sealed class DemoTargets : IAsyncDisposable
         });
         if (place.Space is { } space) builder.WebHost.UseSockets(s => s.CreateBoundListenSocket = at => LinuxNamespace.Run(space, () => SocketTransportOptions.CreateDefaultBoundListenSocket(at)));
         WebApplication web = builder.Build();
-        web.Run(ServeAsync);
+        web.Run(static context => ServeAsync(context, Page));
         await web.StartAsync(cancel).ConfigureAwait(false);
         Socket echo = place.Space is { } there ? LinuxNamespace.Run(there, NewEcho) : NewEcho();
         echo.Bind(new IPEndPoint(place.Address, place.EchoPort));
@@ -127,7 +127,7 @@ internal sealed class DemoTargets : IAsyncDisposable
     // GET /            a page that says where one is
     // GET /bytes/N     N bytes, the same each time
     // PUT /digest      SHA-256 of the body, in hex
-    private static async Task ServeAsync(HttpContext context)
+    public static async Task ServeAsync(HttpContext context, Func<HttpContext, string> page)
     {
         string path = context.Request.Path.Value ?? "/";
         if (path.StartsWith("/bytes/", StringComparison.Ordinal) && long.TryParse(path.AsSpan(7), out long length) && length is >= 0 and <= MaxBytes)
@@ -142,7 +142,7 @@ internal sealed class DemoTargets : IAsyncDisposable
         else if (path == "/")
         {
             context.Response.ContentType = "text/html; charset=utf-8";
-            await context.Response.WriteAsync(Page(context), context.RequestAborted).ConfigureAwait(false);
+            await context.Response.WriteAsync(page(context), context.RequestAborted).ConfigureAwait(false);
         }
         else
         {

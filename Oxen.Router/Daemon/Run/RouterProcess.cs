@@ -49,6 +49,7 @@ internal sealed class RouterProcess : IAsyncDisposable
 
     private readonly RouterConfig _config;
     private readonly ILogger _log;
+    private readonly NoticeLog _notices;
     private readonly TimeProvider _time;
     private readonly TaskCompletionSource<UserException> _failed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly SharedDropCounters _doorDrops = new();
@@ -69,13 +70,13 @@ internal sealed class RouterProcess : IAsyncDisposable
     private readonly List<ServiceRunner> _services = [];
     private readonly Dictionary<ServiceAddress, byte[]> _serviceKeys = [];
     private Task _watch = Task.CompletedTask;
-    private int _wrongKeySaid, _pathSaid;
 
     private RouterProcess(RouterConfig config, ILogger log, TimeProvider time)
     {
         _config = config;
         _log = log;
         _time = time;
+        _notices = new NoticeLog(log, config.Client.Hops);
         _started = time.GetTimestamp();
     }
 
@@ -457,41 +458,9 @@ internal sealed class RouterProcess : IAsyncDisposable
 
     private void OnNotice(RouterNotice notice)
     {
-        switch (notice.Kind)
-        {
-            case RouterNoticeKind.LinkUp:
-                RouterLog.LinkUp(_log, new Redacted<string>(""));
-                break;
-            case RouterNoticeKind.LinkDown:
-                RouterLog.LinkDown(_log, new Redacted<string>(""), notice.Text);
-                break;
-            case RouterNoticeKind.WrongPeerKey:
-                if (Interlocked.Exchange(ref _wrongKeySaid, 1) == 0) RouterLog.WrongPeerKey(_log);
-                break;
-            case RouterNoticeKind.PathReady:
-                RouterLog.PathBuilt(_log, _config.Client.Hops, notice.Time.TotalMilliseconds);
-                if (Interlocked.Exchange(ref _pathSaid, 1) == 0) RouterLog.FirstPath(_log);
-                break;
-            case RouterNoticeKind.PathLost or RouterNoticeKind.SessionLost:
-                RouterLog.PathFailed(_log, notice.Text);
-                break;
-            case RouterNoticeKind.TunnelReady:
-                RouterLog.TunnelReady(_log);
-                break;
-            case RouterNoticeKind.TunnelLost:
-                RouterLog.TunnelLost(_log, notice.Text);
-                if (notice.Router == "client") _failed.TrySetResult(new UserException(ExitCode.Environment, "OXN3014", $"the tunnel's interface is gone: {notice.Text}", "Somebody removed it. Start again; what was sent meanwhile was not hidden."));
-                break;
-            case RouterNoticeKind.ClockCorrected:
-                RouterLog.ClockCorrected(_log, Math.Round(notice.Time.TotalSeconds, 1));
-                break;
-            case RouterNoticeKind.OwnClockOff:
-                RouterLog.ClockOff(_log, Math.Round(notice.Time.TotalSeconds, 1));
-                _failed.TrySetResult(UserException.ClockOff(notice.Time));
-                break;
-            case RouterNoticeKind.Fault:
-                RouterLog.Fault(_log, notice.Router, notice.Text, notice.Exception);
-                break;
-        }
+        _notices.Add(notice);
+        if (notice.Kind == RouterNoticeKind.OwnClockOff) _failed.TrySetResult(UserException.ClockOff(notice.Time));
+        if (notice.Kind != RouterNoticeKind.TunnelLost || notice.Router != "client") return;
+        _failed.TrySetResult(new UserException(ExitCode.Environment, "OXN3014", $"the tunnel's interface is gone: {notice.Text}", "Somebody removed it. Start again; what was sent meanwhile was not hidden."));
     }
 }

@@ -10,6 +10,7 @@ using Oxen.Router.Daemon.Configuration;
 using Oxen.Router.Daemon.Keys;
 using Oxen.Router.Daemon.Status;
 using Oxen.Router.Hosting;
+using Oxen.Router.Hosting.Files;
 
 namespace Oxen.Router.Daemon.Services;
 

@@ -12,13 +12,15 @@ internal sealed class OxenProcess : IAsyncDisposable
     private readonly List<string> _errors = [];
 
     public OxenProcess(params string[] arguments)
+        : this(new ProcessStartInfo(Program), arguments)
     {
-        var start = new ProcessStartInfo(Program)
-        {
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
+    }
+
+    private OxenProcess(ProcessStartInfo start, string[] arguments)
+    {
+        start.RedirectStandardInput = true;
+        start.RedirectStandardOutput = true;
+        start.RedirectStandardError = true;
         foreach (string argument in arguments) start.ArgumentList.Add(argument);
         _process = new Process { StartInfo = start };
         _process.OutputDataReceived += (_, line) => Add(_output, line.Data);
@@ -26,6 +28,15 @@ internal sealed class OxenProcess : IAsyncDisposable
         _process.Start();
         _process.BeginOutputReadLine();
         _process.BeginErrorReadLine();
+    }
+
+    /// <summary>A program of `samples`, beside the tests as they were built.</summary>
+    /// <param name="directory">Where it runs: its content root.</param>
+    public static OxenProcess Sample(string name, string directory, IEnumerable<KeyValuePair<string, string>> variables, params string[] arguments)
+    {
+        var start = new ProcessStartInfo("dotnet") { WorkingDirectory = directory };
+        foreach ((string variable, string value) in variables) start.Environment[variable] = value;
+        return new OxenProcess(start, [Path.Combine(AppContext.BaseDirectory, name + ".dll"), .. arguments]);
     }
 
     /// <summary>The build of the program that belongs to these tests.</summary>
@@ -55,18 +66,23 @@ internal sealed class OxenProcess : IAsyncDisposable
         }
     }
 
-    public async Task WaitForLineAsync(string line, TimeSpan patience)
+    public Task WaitForLineAsync(string line, TimeSpan patience) => WaitForLineAsync(line, l => l == line, patience);
+
+    /// <summary>The first line of its output that is so.</summary>
+    /// <param name="what">What is waited for, in words.</param>
+    public async Task<string> WaitForLineAsync(string what, Predicate<string> wanted, TimeSpan patience)
     {
         var watch = Stopwatch.StartNew();
         while (true)
         {
+            bool ended = _process.HasExited; // before the look: what it said last counts
             lock (_lock)
             {
-                if (_output.Contains(line)) return;
+                if (_output.Find(wanted) is { } line) return line;
             }
 
-            Assert.False(_process.HasExited, $"it ended with {(_process.HasExited ? _process.ExitCode : 0)} before it said '{line}': {Errors}");
-            Assert.True(watch.Elapsed < patience, $"'{line}' was not said in {patience.TotalSeconds} s: {Output} {Errors}");
+            Assert.False(ended, $"it ended with {(ended ? _process.ExitCode : 0)} before it said '{what}': {Output} {Errors}");
+            Assert.True(watch.Elapsed < patience, $"'{what}' was not said in {patience.TotalSeconds} s: {Output} {Errors}");
             await Task.Delay(20);
         }
     }

@@ -1,10 +1,9 @@
 using System.Security.Cryptography;
 using System.Text;
 using Oxen.Router.Core.Hidden;
-using Oxen.Router.Hosting.Files;
 using Oxen.Router.Native.Sodium;
 
-namespace Oxen.Router.Daemon.Keys;
+namespace Oxen.Router.Hosting.Files;
 
 // Key files of hidden services (docs/oxen.md#key-files), three lines of ASCII each:
 //
@@ -24,10 +23,20 @@ internal static class ServiceKeyFile
     private const string ServiceMagic = "oxen service 1";
     private const string ClientMagic = "oxen service client 1";
 
-    /// <summary>Makes a service's key and writes it. Never overwrites.</summary>
-    public static (string Path, ServiceAddress Address) CreateService(string directory)
+    /// <summary>Reads the file, or makes a key and writes it where there is none. The caller wipes the seed.</summary>
+    /// <exception cref="OxenException">The file cannot be read or written, is open to others, or holds something else.</exception>
+    public static (byte[] Seed, ServiceAddress Address) LoadOrCreateService(string path)
     {
-        string path = Path.Combine(directory, ServiceName);
+        if (Directory.Exists(path)) throw OxenException.FileTrouble(path, "it is a directory, and the key of a hidden service is a file");
+        if (!File.Exists(path)) CreateServiceFile(path);
+        return LoadService(path);
+    }
+
+    /// <summary>Makes a service's key and writes it. Never overwrites.</summary>
+    public static (string Path, ServiceAddress Address) CreateService(string directory) => CreateServiceFile(Path.Combine(directory, ServiceName));
+
+    private static (string Path, ServiceAddress Address) CreateServiceFile(string path)
+    {
         byte[] seed = RandomNumberGenerator.GetBytes(ServiceKey.SeedBytes);
         try
         {
