@@ -70,8 +70,8 @@ internal sealed class RouterNode : IControlEvents, IAsyncDisposable
         DataPlane = dataPlane;
         if (options.Client is not null)
         {
-            _sessions.Client = new ClientSessions(PathTransport, _sessions.Outlets, _sessions, options.Entropy(), _sessions.Drops, tunnel);
-            Client = new ClientService(this, _sessions, _control);
+            _sessions.Client = new ClientSessions(PathTransport, _sessions.Outlets, _sessions, options.Entropy(), _sessions.Drops, tunnel) { TokenFor = exit => options.Tokens.GetValueOrDefault(exit) };
+            Client = new ClientService(this, _sessions, _control, options.Exits);
             Hidden = new HiddenHost(options, NetworkClock, _sessions, _control);
         }
         else
@@ -79,7 +79,7 @@ internal sealed class RouterNode : IControlEvents, IAsyncDisposable
             _requests = new RequestStreamHandler(RequestDispatcher.Create(options.Plugins, new RouterServices(options.Time)), options.Time);
             _exitIdentity = TlsIdentity.FromSeed(options.Identity!.Seed);
             TunnelLeases? leases = options.Tunnel is { } offered ? new TunnelLeases(offered.Options.First, offered.Options.Peers) : null;
-            _sessions.Exit = new ExitSessions(_exitIdentity, PathTransport, _sessions.Outlets, _sessions, options.Entropy(), _sessions.Drops, leases: leases, tunnel: tunnel);
+            _sessions.Exit = new ExitSessions(_exitIdentity, PathTransport, _sessions.Outlets, _sessions, options.Entropy(), _sessions.Drops, leases: leases, tunnel: tunnel, tokens: new ExitTokens(options.ExitTokens, options.ExitPolicy is not null));
             _sessions.Rendezvous = new RendezvousSessions(_sessions.Outlets, _sessions.Drops, join: Join);
             _exit = new ExitHost(options, _sessions, _requests, _stop.Token);
         }

@@ -71,7 +71,7 @@ internal sealed class GuardSet
 
     /// <summary>
     /// Guards for the next path, best first: the primaries in random order, those in `busy` (first hops of the client's other paths)
-    /// last; then the other ones, for an exit that fits none of the primaries.
+    /// last; then the other ones, for an exit that fits none of the primaries; then those that are down, the one due first before the others.
     /// </summary>
     public IReadOnlyList<RouterId> Choose(IReadOnlySet<RouterId> busy, Instant now)
     {
@@ -82,7 +82,7 @@ internal sealed class GuardSet
         if (up.Count == 0) return [.. usable.OrderBy(g => g.DownUntil).Select(g => g.Record.Id)];
         List<Guard> primaries = [.. up.OrderBy(IsBiased).Take(_options.Primary)];
         Shuffle(primaries);
-        return [.. primaries.OrderBy(g => busy.Contains(g.Record.Id)).Concat(up.Except(primaries)).Select(g => g.Record.Id)];
+        return [.. primaries.OrderBy(g => busy.Contains(g.Record.Id)).Concat(up.Except(primaries)).Concat(usable.Except(up).OrderBy(g => g.DownUntil)).Select(g => g.Record.Id)];
     }
 
     /// <summary>A path was built through this guard.</summary>

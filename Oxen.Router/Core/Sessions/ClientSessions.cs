@@ -65,6 +65,9 @@ internal sealed partial class ClientSessions : IDisposable
 
     public IReadOnlyCollection<ClientGroup> Groups => _groups.Values;
 
+    /// <summary>The token to show to an exit; empty: none.</summary>
+    public Func<Directory.RouterId, ReadOnlyMemory<byte>> TokenFor { get; init; } = static _ => default;
+
     public Instant NextDeadline
     {
         get
@@ -72,9 +75,13 @@ internal sealed partial class ClientSessions : IDisposable
             Instant next = _quic.NextDeadline;
             foreach (ClientGroup group in _groups.Values)
             {
-                next = Instant.Earlier(next, Instant.Earlier(group.Retry, Instant.Earlier(group.GiveUp, group.LeaseRetry)));
+                next = Instant.Earlier(next, Instant.Earlier(group.Retry, Instant.Earlier(group.GiveUp, Instant.Earlier(group.LeaseRetry, group.UseRetry))));
                 foreach (ClientPathState path in group.Paths)
+                {
                     next = Instant.Earlier(next, Instant.Earlier(path.Health.NextDeadline, path.AttachRetry));
+                    next = Instant.Earlier(next, Instant.Earlier(path.Meter.NextAsk, path.Meter.NextReport));
+                }
+
                 if (group.Active is { } active && Successor(group, active) is not null) next = Instant.Earlier(next, active.Expires - LeaveBefore);
             }
 
@@ -104,6 +111,7 @@ internal sealed partial class ClientSessions : IDisposable
             Expires = ready.Expires,
             Class = ready.Class,
             Health = new PathHealth(ready.Hops.Length, ready.BuildTime, now),
+            Meter = new PathMeter(ready.Hops.Length, now),
         };
         if (group.State != ClientGroupState.Waiting && group.Exit != ready.Hops[^1])
         {
@@ -155,6 +163,7 @@ internal sealed partial class ClientSessions : IDisposable
         {
             case OnionCommand.Answer:
                 if (content.Length < 8 || !path.Health.OnAnswer(BinaryPrimitives.ReadUInt64BigEndian(content), tag.Hop, now)) _drops.Count(DropReason.UnexpectedAnswer);
+                else path.Meter.OnRoundTrip(tag.Hop, path.Health.HopRtt[tag.Hop]);
                 return;
             case EndCommand.Records:
                 path.Health.OnHeard(now);
@@ -183,9 +192,11 @@ internal sealed partial class ClientSessions : IDisposable
                     continue;
                 }
 
-                if (path.Health.TakeAskHops(now)) ProbeAllHops(path, now);
+                if (path.Health.TakeAskHops(now) || path.Meter.NextAsk <= now) ProbeAllHops(path, now);
                 if (path.Health.NextProbe <= now) Probe(path, (byte)(path.Hops.Length - 1), now);
                 if (path.AttachRetry <= now) Attach(group, path, now);
+                path.Meter.OnPackets(path.AllPacketsUp + path.AllPacketsDown, now);
+                if (path.Meter.NextReport <= now) _events.OnPathMeasured(path.Meter.Take(path.Path, path.Health, now), now);
             }
 
             if (group.GiveUp <= now)
@@ -195,6 +206,7 @@ internal sealed partial class ClientSessions : IDisposable
             }
 
             if (group.Retry <= now) RetrySession(group, now);
+            if (group.UseRetry <= now) AskToUse(group, now);
             if (group.LeaseRetry <= now) AskForLease(group, now);
             LeaveLossyPath(group, now);
             if (group.Active is { } active && active.Expires - LeaveBefore <= now && Successor(group, active) is { } successor) Switch(group, active, successor, now);
@@ -261,6 +273,7 @@ internal sealed partial class ClientSessions : IDisposable
     /// <summary>Probes every hop of a path once, for the round trip of each.</summary>
     public void ProbeAllHops(ClientPathState path, Instant now)
     {
+        path.Meter.OnAsked(now);
         for (int hop = 0; hop < path.Hops.Length; hop++) Probe(path, (byte)hop, now);
     }
 
@@ -341,8 +354,8 @@ internal sealed partial class ClientSessions : IDisposable
             switch (happened.Kind)
             {
                 case QuicEventKind.Connected:
-                    group.State = ClientGroupState.Ready;
-                    _events.OnGroupReady(group, now);
+                    group.Connected = true;
+                    ReadyIfAll(group, now);
                     break;
                 case QuicEventKind.Closed:
                     _events.OnQuic(happened, now);
@@ -468,6 +481,7 @@ internal sealed partial class ClientSessions : IDisposable
         group.Retry = Instant.Never;
         group.SessionId = [];
         group.LeaseRetry = Instant.Never;
+        (group.UseRetry, group.Admitted, group.Connected) = (Instant.Never, false, false);
         if (group.Leased is not null)
         {
             // The paths may live on for a while; what comes out of them is nobody's.
