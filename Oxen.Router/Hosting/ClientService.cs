@@ -186,7 +186,7 @@ internal sealed partial class ClientService : IOnionStreams, IOnionDatagrams
             foreach (ClientPathState path in group.Paths)
             {
                 if (probeHops) _sessions.Client.ProbeAllHops(path, now);
-                paths.Add(new PathView(path == group.Active, path.Attached, [.. path.Hops.Select(h => h.ToString())], path.Health.HopRtt.ToArray(), path.AllPacketsUp, path.AllPacketsDown, path.Expires - now));
+                paths.Add(new PathView(path == group.Active, path.Attached, [.. path.Hops.Select(h => h.ToString())], path.Health.HopRtt.ToArray(), path.AllPacketsUp, path.AllPacketsDown, path.Expires - now, IsCrowded(group, path)));
             }
 
             groups.Add(new GroupView(group.Number, group.State, group.Switches, paths, group.Quic?.Stats, group.WantsTunnel, group.Leased is not null));
@@ -194,6 +194,9 @@ internal sealed partial class ClientService : IOnionStreams, IOnionDatagrams
 
         return new ClientView(groups, _sessions.OpenStreams, _waiting.Values.Sum(w => w.Count));
     });
+
+    private static bool IsCrowded(ClientGroup group, ClientPathState path) =>
+        group.Active is { } active && active != path && path.Hops.SkipLast(1).Intersect(active.Hops.SkipLast(1)).Any();
 
     // ---- session thread ----
 

@@ -182,6 +182,9 @@ internal sealed class RouterNode : IControlEvents, IAsyncDisposable
     /// <summary>To be called every few seconds: so the router notices that the machine slept or its clock was set.</summary>
     public void TellWallClock() => _control.Post(now => _control.Core.HandleWallClock((_options.Time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks * 100, now));
 
+    /// <summary>The machine's addresses changed: a client's links are looked at, and what did not answer is tried again at once.</summary>
+    public void TellNetworkChanged() => _control.Post(now => _control.Core.HandleNetworkChange(now));
+
     /// <summary>What the router has done so far.</summary>
     public RouterFigures ReadFigures()
     {

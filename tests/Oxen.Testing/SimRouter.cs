@@ -230,10 +230,10 @@ internal sealed partial class SimRouter : ISimNode, IControlEvents, IClientSessi
     // ---- commands ----
 
     /// <summary>Keeps paths ready for a group from now on (client).</summary>
-    public void Want(int group)
+    public void Want(int group, IReadOnlyList<RouterId>? exits = null)
     {
         _toSessions.Enqueue(_ => Client!.GetOrAdd(group).WantsExit = true);
-        _toControl.Enqueue(now => Control.Client!.Want(group, now));
+        _toControl.Enqueue(now => Control.Client!.Want(group, now, exits: exits));
         _network.Wake(this);
     }
 

@@ -9,7 +9,7 @@ namespace Oxen.Router.Core.Directory;
 // Router contact, version 2 (docs/protocol/directory.md#contact). Integers are big-endian, times unix seconds.
 //
 //     0     1   version (2)
-//     1     1   capabilities: 1 relay, 2 exit, 4 exit with a tunnel, 16 exit for holders of tokens alone
+//     1     1   capabilities: 1 relay, 2 exit, 4 exit with a tunnel, 8 keeps messages of a swarm, 16 exit for holders of tokens alone
 //     2     2   length of the whole record, signature included
 //     4    32   router id (Ed25519)
 //    36     8   published: of two contacts of one router the later one counts

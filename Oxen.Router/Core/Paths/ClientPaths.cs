@@ -143,11 +143,24 @@ internal sealed partial class ClientPaths(ClientPathOptions options, LinkManager
         if (suspect == 0) _guards.OnUnreachable(path.Hops[0].Id, now);
         if (suspect == 1) _seconds?.OnUnreachable(path.Hops[1].Id, now);
         if (suspect >= 0 && suspect < path.Hops.Length - 1) DoubtBuildsThrough(path.Hops[suspect].Id);
+        Link silent = path.First;
 
         // A terminal that was asked for is asked for all the same; but no other path should cross it now.
         if (!path.Group.Terminal.IsNone && suspect == path.Hops.Length - 1) Punish(path.Hops[^1].Id, seen: true, now);
         Close(path, PathCloseReason.Finished, tellLink: true, tellSession: false);
+
+        // The first hop is silent on every path over this link: it is dead, or our address changed and it does not know us any more.
+        // A link that is made anew finds out within a round trip.
+        if (suspect == 0 && !_ready.Values.Any(p => p.First == silent)) links.Close(silent, LinkError.None, "the first hop fell silent", now);
         Fill(path.Group, now);
+    }
+
+    /// <summary>The machine's addresses changed: what did not answer may answer now. Links that stand show by themselves whether they still do.</summary>
+    public void OnNetworkChanged(Instant now)
+    {
+        foreach (Link link in links.Links.ToArray()) if (link is { Initiator: true, State: LinkState.Connecting }) links.Close(link, LinkError.None, "the network changed", now);
+        OnWokeUp(now);
+        foreach (Group group in _groups.Values) Fill(group, now);
     }
 
     /// <summary>What the session thread measured of a path; one that is gone says nothing any more.</summary>

@@ -105,6 +105,11 @@ internal sealed class ClientGroup(int number)
 
     public Instant OpenedAt { get; set; }
 
+    /// <summary>Hop of the last path that fell silent: -1 unknown. And when an exit was last found silent behind hops that answered.</summary>
+    public int LastSuspect { get; set; } = -1;
+
+    public Instant ExitSilentAt { get; set; } = new(long.MinValue / 2);
+
     /// <summary>When to give the session up because no path is left.</summary>
     public Instant GiveUp { get; set; } = Instant.Never;
 

@@ -26,6 +26,13 @@ internal sealed partial class ClientSessions : IDisposable
     // path builds over links that first must be made (some round trips around the world).
     private static readonly TimeSpan TunnelOrphanPatience = TimeSpan.FromSeconds(5);
 
+    // With the first hop silent on every path it is most likely our own network that is gone, and it comes back (another place, another
+    // address): the exit keeps the session for a minute.
+    private static readonly TimeSpan RoamingPatience = TimeSpan.FromSeconds(30);
+
+    // Two paths whose other hops answer, and the exit on neither: it is dead, and nobody is to wait for it.
+    private static readonly TimeSpan ExitSilentTogether = TimeSpan.FromSeconds(2);
+
     // Traffic leaves a path so long before its end.
     private static readonly TimeSpan LeaveBefore = TimeSpan.FromSeconds(30);
 
@@ -187,8 +194,7 @@ internal sealed partial class ClientSessions : IDisposable
                 ClientPathState path = group.Paths[i];
                 if (path.Health.IsDead(now))
                 {
-                    _events.OnPathFailed(path.Path, "no answer to probes", path.Health.Suspect, now);
-                    Remove(group, path, now);
+                    if (OnDead(group, path, now)) break;
                     continue;
                 }
 
@@ -395,11 +401,26 @@ internal sealed partial class ClientSessions : IDisposable
         if (spare is null)
         {
             Route(group);
-            group.GiveUp = now + (group.WantsTunnel ? TunnelOrphanPatience : OrphanPatience);
+            group.GiveUp = now + (group.LastSuspect == 0 ? RoamingPatience : group.WantsTunnel ? TunnelOrphanPatience : OrphanPatience);
             return;
         }
 
         Switch(group, path, spare, now);
+    }
+
+    /// <returns>The group is lost with it.</returns>
+    private bool OnDead(ClientGroup group, ClientPathState path, Instant now)
+    {
+        int suspect = path.Health.Suspect;
+        bool exitIsSilent = suspect == path.Hops.Length - 1;
+        bool again = exitIsSilent && now - group.ExitSilentAt < ExitSilentTogether;
+        if (exitIsSilent) group.ExitSilentAt = now;
+        group.LastSuspect = suspect;
+        _events.OnPathFailed(path.Path, "no answer to probes", suspect, now);
+        Remove(group, path, now);
+        if (!again || group.Paths.Count > 0 || group.GiveUp.IsNever) return false;
+        Lose(group, "the exit does not answer any more, though the relays before it do", now);
+        return true;
     }
 
     private void Unlist(ClientPathState path)

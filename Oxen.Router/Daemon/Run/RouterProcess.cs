@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net;
+using System.Net.NetworkInformation;
 using System.Security.Cryptography;
 using Microsoft.Extensions.Logging;
 using Oxen.Ons.Rpc;
@@ -132,6 +133,7 @@ internal sealed class RouterProcess : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        NetworkChange.NetworkAddressChanged -= OnAddressChanged;
         await _stop.CancelAsync().ConfigureAwait(false);
         await _watch.ConfigureAwait(false);
         if (_keeper is not null) await _keeper.DisposeAsync().ConfigureAwait(false);
@@ -237,6 +239,7 @@ internal sealed class RouterProcess : IAsyncDisposable
 
             foreach (ServiceConfig service in _config.Services) _services.Add(await ServiceRunner.StartAsync(service, _client.Hidden!, _log, _time, cancel).ConfigureAwait(false));
             _watch = Task.Run(() => WatchPathsAsync(client), CancellationToken.None);
+            NetworkChange.NetworkAddressChanged += OnAddressChanged;
         }
 
         if (_config.StatusSocket is { } path) _status = StatusSocket.Open(path, ReportAsync, PingAsync);
@@ -474,6 +477,8 @@ internal sealed class RouterProcess : IAsyncDisposable
             // The end.
         }
     }
+
+    private void OnAddressChanged(object? sender, EventArgs change) => _client?.TellNetworkChanged();
 
     private void OnNotice(RouterNotice notice)
     {

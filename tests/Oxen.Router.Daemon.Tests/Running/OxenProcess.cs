@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using Oxen.Router.Native.Linux;
 
 namespace Oxen.Router.Daemon.Tests.Running;
 
@@ -12,6 +13,11 @@ internal sealed class OxenProcess : IAsyncDisposable
     private readonly List<string> _errors = [];
 
     public OxenProcess(params string[] arguments)
+        : this(null, arguments)
+    {
+    }
+
+    private OxenProcess(string? space, string[] arguments)
     {
         var start = new ProcessStartInfo(Program)
         {
@@ -23,10 +29,14 @@ internal sealed class OxenProcess : IAsyncDisposable
         _process = new Process { StartInfo = start };
         _process.OutputDataReceived += (_, line) => Add(_output, line.Data);
         _process.ErrorDataReceived += (_, line) => Add(_errors, line.Data);
-        _process.Start();
+        if (space is null) _process.Start();
+        else LinuxNamespace.Run(space, _process.Start); // a child is where the thread is that makes it
         _process.BeginOutputReadLine();
         _process.BeginErrorReadLine();
     }
+
+    /// <summary>Inside a network namespace.</summary>
+    public static OxenProcess In(string space, params string[] arguments) => new(space, arguments);
 
     /// <summary>The build of the program that belongs to these tests.</summary>
     public static string Program => Path.Combine(AppContext.BaseDirectory, "oxen");
