@@ -161,7 +161,7 @@ internal sealed partial class ClientService : IOnionStreams, IOnionDatagrams
     {
         try
         {
-            await _sessions.InvokeAsync(now => GroupFor(default, now)).ConfigureAwait(false);
+            await _sessions.InvokeAsync(now => GroupFor(default, -1, now)).ConfigureAwait(false);
             await WaitReadyAsync(cancel).WaitAsync(OpenPatience, cancel).ConfigureAwait(false);
         }
         catch (TimeoutException)
