@@ -231,9 +231,9 @@ internal sealed partial class ClientPaths(ClientPathOptions options, LinkManager
             return true;
         }
 
-        if (path.Late && path.Group.Paths.Count(p => p.Ready && !p.Ends) > Spares(path.Group))
+        if (path.Group.Paths.Count(p => p.Ready && !p.Ends) > Spares(path.Group))
         {
-            // Another one came first and stands in its place.
+            // It was late, or built because another one was: that one stands in its place.
             links.SendPathClose(path.First, up, PathCloseReason.Finished);
             Close(path, PathCloseReason.Finished, tellLink: false, tellSession: false);
             return true;
