@@ -24,7 +24,7 @@ public sealed class RelayMeasuresTests : IDisposable
     public void Slow_relays_are_chosen_less_when_the_user_prefers_quick_paths_and_alike_when_not()
     {
         NodeDirectory nodes = Network();
-        Assert.InRange(ShareOfSlow(nodes, quick: true, delay: 0.150, rate: 0), 0.05, 0.6 * Slow / Relays);
+        Assert.InRange(ShareOfSlow(nodes, quick: true, delay: 0.150, rate: 0), 0.05, 0.7 * Slow / Relays);
         Assert.InRange(ShareOfSlow(nodes, quick: false, delay: 0.150, rate: 0), 0.85 * Slow / Relays, 1.15 * Slow / Relays);
     }
 
