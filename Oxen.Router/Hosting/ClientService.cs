@@ -110,7 +110,6 @@ internal sealed partial class ClientService : IOnionStreams, IOnionDatagrams
     // A stream in the group that `find` gives on the session thread.
     private ValueTask<OnionStream> OpenInAsync(Func<Instant, ClientGroup?> find, string none, CancellationToken cancel)
     {
-        int route = _exits.RouteOf(destination);
         var opening = new StreamOpening(cancel);
         int number = -1;
         _sessions.Post(now =>
