@@ -250,6 +250,7 @@ internal sealed class HttpProxyConnectionHandler(IOnionStreams streams, Isolatio
         : through.Refusal is { } refusal ? (through.Status switch { ProxyStatus.PolicyRefused => 403, ProxyStatus.TimedOut => 504, ProxyStatus.Limit => 503, _ => 502 }, refusal, "The hidden service itself said so.")
         : through.Status switch
         {
+            ProxyStatus.NotAdmitted => (403, "the exit serves only who shows a token", "Ask its operator for one, and set `token` in [[client.exits]]."),
             ProxyStatus.PolicyRefused => (403, "the exit's policy refuses this destination", "Private and local addresses are never reached through an exit; for other ports choose an exit that allows them."),
             ProxyStatus.NameNotResolved => (502, "the exit could not resolve the name", "Check the spelling of the name."),
             ProxyStatus.ConnectionRefused => (502, "the destination refused the connection", "Nothing listens on that port; check it, or try later."),

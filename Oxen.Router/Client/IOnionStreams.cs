@@ -1,4 +1,5 @@
 using System.IO.Pipelines;
+using Oxen.Router.Core.Wire;
 
 namespace Oxen.Router.Client;
 
@@ -8,6 +9,10 @@ internal interface IOnionStreams
     /// <summary>Opens a stream through the path of this isolation group.</summary>
     /// <exception cref="OnionUnavailableException">There is no path; the message says why, in words for the user.</exception>
     ValueTask<OnionStream> OpenAsync(IsolationKey isolation, CancellationToken cancel);
+
+    /// <summary>The same, to an exit that the user wants for this destination.</summary>
+    /// <exception cref="OnionUnavailableException">There is no path; the message says why, in words for the user.</exception>
+    ValueTask<OnionStream> OpenForAsync(IsolationKey isolation, ProxyDestination destination, CancellationToken cancel) => OpenAsync(isolation, cancel);
 }
 
 /// <summary>

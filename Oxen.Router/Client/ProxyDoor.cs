@@ -68,7 +68,7 @@ internal static class ProxyDoor
         OnionStream? stream = null;
         try
         {
-            stream = await streams.OpenAsync(isolation, linked.Token).ConfigureAwait(false);
+            stream = await streams.OpenForAsync(isolation, target, linked.Token).ConfigureAwait(false);
             (WireResult result, ProxyStatus status, ProxyDestination bound) = await AskAsync(stream, target, linked.Token).ConfigureAwait(false);
             if (result == WireResult.Complete && status == ProxyStatus.Connected)
             {

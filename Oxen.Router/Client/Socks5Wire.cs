@@ -129,7 +129,7 @@ internal static class Socks5Wire
     public static Socks5Reply From(ProxyStatus status) => status switch
     {
         ProxyStatus.Connected => Socks5Reply.Succeeded,
-        ProxyStatus.PolicyRefused => Socks5Reply.NotAllowed,
+        ProxyStatus.PolicyRefused or ProxyStatus.NotAdmitted => Socks5Reply.NotAllowed,
         ProxyStatus.NameNotResolved or ProxyStatus.HostUnreachable => Socks5Reply.HostUnreachable,
         ProxyStatus.ConnectionRefused => Socks5Reply.ConnectionRefused,
         ProxyStatus.NetworkUnreachable => Socks5Reply.NetworkUnreachable,

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Oxen.Router.Core.Directory;
 using Oxen.Router.Core.Gossip;
 using Oxen.Router.Core.Links;
@@ -50,7 +51,12 @@ internal sealed class ControlCore : ILinkEvents, IDirectoryWire, IDisposable
 
     // A monotonic clock stands still while a machine sleeps, the wall clock does not.
     private static readonly TimeSpan ClockJump = TimeSpan.FromSeconds(5);
+
+    // A process that was stopped for so long (or a machine whose monotonic clock goes on in its sleep) lost its links, whatever the clocks say.
+    private static readonly TimeSpan LongPause = TimeSpan.FromSeconds(30);
     private long? _wallMinusMonotonic;
+    private Instant _wallClockAt = Instant.Never;
+    private string _clockTrouble = "";
     private readonly IEntropy _entropy;
 
     /// <param name="directory">Who is a relay; with <see cref="ControlOptions.Directory"/> it is ours to change, else it stays as it is.</param>
@@ -94,8 +100,8 @@ internal sealed class ControlCore : ILinkEvents, IDirectoryWire, IDisposable
     {
         get
         {
-            string paths = Client?.Trouble ?? "", directory = Directory?.Trouble ?? "";
-            return paths.Length > 0 && directory.Length > 0 ? $"{paths}; {directory}" : paths + directory;
+            string[] all = [_clockTrouble, Client?.Trouble ?? "", Directory?.Trouble ?? ""];
+            return string.Join("; ", all.Where(t => t.Length > 0));
         }
     }
 
@@ -171,6 +177,14 @@ internal sealed class ControlCore : ILinkEvents, IDirectoryWire, IDisposable
         long offset = unixNanoseconds - now.Nanoseconds;
         TimeSpan jump = new((offset - (_wallMinusMonotonic ?? offset)) / 100);
         _wallMinusMonotonic = offset;
+        bool paused = !_wallClockAt.IsNever && now - _wallClockAt > LongPause;
+        _wallClockAt = now;
+        if (paused && jump.Duration() < ClockJump)
+        {
+            WakeUp("this process was stopped for a while", now);
+            return;
+        }
+
         if (jump.Duration() < ClockJump) return;
 
         // A relay follows its machine. A client's clock may have been corrected by the network: a sleep is added to that, and the
@@ -178,7 +192,19 @@ internal sealed class ControlCore : ILinkEvents, IDirectoryWire, IDisposable
         if (!_correctsClock) _clock.Offset = offset;
         else if (jump > TimeSpan.Zero) _clock.Offset += jump.Ticks * 100;
         _clockSamples.Clear();
-        foreach (Link link in Links.Links) if (link.Initiator) Links.Close(link, LinkError.None, "this machine slept, or its clock was set", now);
+        WakeUp("this machine slept, or its clock was set", now);
+    }
+
+    /// <summary>The machine has other addresses than before (a client's host says so).</summary>
+    public void HandleNetworkChange(Instant now)
+    {
+        Client?.OnNetworkChanged(now);
+        Directory?.Fetch?.Doubt(now);
+    }
+
+    private void WakeUp(string why, Instant now)
+    {
+        foreach (Link link in Links.Links) if (link.Initiator) Links.Close(link, LinkError.None, why, now);
         Client?.OnWokeUp(now);
         Directory?.Fetch?.Doubt(now);
     }
@@ -284,8 +310,16 @@ internal sealed class ControlCore : ILinkEvents, IDirectoryWire, IDisposable
             if (_clockSamples.Count >= ClockPeers && !_clockSamples.ContainsKey(link.PeerKey)) _clockSamples.Remove(_clockSamples.Keys.First());
             _clockSamples[link.PeerKey] = ahead;
             TimeSpan median = _clockSamples.Values.Order().ElementAt(_clockSamples.Count / 2);
-            bool off = median.Duration() > TimeSpan.FromMilliseconds(250) && median.Duration() < LargestCorrection;
-            if (off && _clockSamples.Count < ClockQuorum) AskAnotherClock(now);
+            bool off = median.Duration() > TimeSpan.FromMilliseconds(250);
+            _clockTrouble = "";
+            if (off && _clockSamples.Count < ClockQuorum)
+            {
+                AskAnotherClock(now);
+            }
+            else if (off && median.Duration() >= LargestCorrection)
+            {
+                _clockTrouble = string.Create(CultureInfo.InvariantCulture, $"this machine's clock is off by {-median.TotalDays:F1} days, as its relays say, and no more than {LargestCorrection.TotalDays} are corrected: set it (for example with chrony)");
+            }
             else if (off)
             {
                 _clock.Offset += median.Ticks * 100;

@@ -9,6 +9,13 @@ using Oxen.Router.Handlers;
 
 namespace Oxen.Router.Exit;
 
+/// <summary>Whose stream it is, as far as an exit knows.</summary>
+/// <param name="Session">Whose budget it counts against.</param>
+/// <param name="Admitted">It may connect to the outside; requests to this router itself need no admission.</param>
+/// <param name="Token">The number of the token that the session showed; -1: none was needed.</param>
+/// <param name="StreamsOfToken">Streams at a time of all who hold it.</param>
+internal readonly record struct ExitGuest(long Session, bool Admitted = true, int Token = -1, int StreamsOfToken = int.MaxValue);
+
 /// <summary>
 /// The exit's end of a stream, in reading order: header, budget, resolve, policy, connect, reply, pump both ways.
 /// The address that passed the policy is the address that is connected to; there is no second look-up in between.
@@ -22,8 +29,7 @@ internal sealed class ExitStreamHandler(ExitPolicy policy, IExitResolver resolve
     public int OpenStreams => Volatile.Read(ref _open);
 
     /// <summary>Serves one inbound stream to its end. Never throws for what strangers do.</summary>
-    /// <param name="session">Whose budget it counts against.</param>
-    public async Task RunAsync(long session, IDuplexPipe stream, CancellationToken cancel)
+    public async Task RunAsync(ExitGuest guest, IDuplexPipe stream, CancellationToken cancel)
     {
         ArgumentNullException.ThrowIfNull(stream);
         Exception? failure = null;
@@ -31,10 +37,11 @@ internal sealed class ExitStreamHandler(ExitPolicy policy, IExitResolver resolve
         try
         {
             (WireResult result, StreamKind kind, ProxyDestination target) = await StreamHeader.ReadAsync(stream.Input, limits.HeaderTime, time, cancel).ConfigureAwait(false);
-            entered = TryEnter(session);
+            entered = TryEnter(guest);
             if (result == WireResult.Incomplete) failure = new IOException("the stream ended within its header");
             else if (result == WireResult.Malformed) await ReplyAsync(stream.Output, ProxyStatus.Malformed, default, cancel).ConfigureAwait(false);
             else if (!entered) await ReplyAsync(stream.Output, ProxyStatus.Limit, default, cancel).ConfigureAwait(false);
+            else if (kind == StreamKind.Connect && !guest.Admitted) await ReplyAsync(stream.Output, ProxyStatus.NotAdmitted, default, cancel).ConfigureAwait(false);
             else if (kind == StreamKind.Connect) await ConnectAsync(stream, target, cancel).ConfigureAwait(false);
             else if (requests is null) await ReplyAsync(stream.Output, ProxyStatus.NotOffered, default, cancel).ConfigureAwait(false);
             else await requests.RunAsync(stream, RequestOrigin.Path, cancel).ConfigureAwait(false);
@@ -45,25 +52,37 @@ internal sealed class ExitStreamHandler(ExitPolicy policy, IExitResolver resolve
         }
         finally
         {
-            if (entered) Leave(session);
+            if (entered) Leave(guest);
             await EndAsync(stream, failure).ConfigureAwait(false);
         }
     }
 
-    public Task RunAsync(IDuplexPipe stream, CancellationToken cancel) => RunAsync(0, stream, cancel);
+    public Task RunAsync(IDuplexPipe stream, CancellationToken cancel) => RunAsync(new ExitGuest(0), stream, cancel);
 
-    private bool TryEnter(long session)
+    private bool TryEnter(in ExitGuest guest)
     {
-        int mine = _perSession.AddOrUpdate(session, 1, static (_, n) => n + 1);
-        if (Interlocked.Increment(ref _open) <= limits.StreamsInAll && mine <= limits.StreamsPerSession) return true;
-        Leave(session);
+        int mine = Count(guest.Session, 1);
+        int ofToken = guest.Token < 0 ? 0 : Count(KeyOf(guest.Token), 1);
+        if (Interlocked.Increment(ref _open) <= limits.StreamsInAll && mine <= limits.StreamsPerSession && ofToken <= guest.StreamsOfToken) return true;
+        Leave(guest);
         return false;
     }
 
-    private void Leave(long session)
+    private void Leave(in ExitGuest guest)
     {
         Interlocked.Decrement(ref _open);
-        if (_perSession.AddOrUpdate(session, 0, static (_, n) => n - 1) == 0) _perSession.TryRemove(new KeyValuePair<long, int>(session, 0));
+        Count(guest.Session, -1);
+        if (guest.Token >= 0) Count(KeyOf(guest.Token), -1);
+    }
+
+    // Sessions are numbered from 1.
+    private static long KeyOf(int token) => -1L - token;
+
+    private int Count(long key, int more)
+    {
+        int now = _perSession.AddOrUpdate(key, static (_, n) => n, static (_, before, n) => before + n, more);
+        if (now == 0) _perSession.TryRemove(new KeyValuePair<long, int>(key, 0));
+        return now;
     }
 
     private async Task ConnectAsync(IDuplexPipe stream, ProxyDestination target, CancellationToken cancel)

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Threading.Channels;
 using Oxen.Router.Client;
 using Oxen.Router.Core;
@@ -26,9 +27,10 @@ internal sealed partial class ClientService : IOnionStreams, IOnionDatagrams
     private readonly RouterNode _node;
     private readonly SessionLoop _sessions;
     private readonly ControlLoop _control;
+    private readonly ExitMap _exits;
 
     // All on the session thread.
-    private readonly Dictionary<IsolationKey, int> _groups = [];
+    private readonly Dictionary<GroupKey, int> _groups = [];
     private readonly Dictionary<int, Instant> _lastUse = [];
     private readonly Dictionary<int, List<StreamOpening>> _waiting = [];
     private readonly Dictionary<int, TaskCompletionSource> _readySignals = [];
@@ -36,8 +38,12 @@ internal sealed partial class ClientService : IOnionStreams, IOnionDatagrams
     private int _nextGroup = TunnelGroup;
     private ushort _nextAssociation;
 
-    public ClientService(RouterNode node, SessionLoop sessions, ControlLoop control)
+    /// <summary>Whose streams, and by which of the user's exits.</summary>
+    private readonly record struct GroupKey(IsolationKey Isolation, int Route);
+
+    public ClientService(RouterNode node, SessionLoop sessions, ControlLoop control, ExitMap? exits = null)
     {
+        _exits = exits ?? ExitMap.None;
         _node = node;
         _sessions = sessions;
         _control = control;
@@ -48,6 +54,7 @@ internal sealed partial class ClientService : IOnionStreams, IOnionDatagrams
             node.Notice(RouterNoticeKind.PathLost, reason);
             control.Post(now => control.Core.Client!.OnPathFailed(path, suspect, now));
         };
+        sessions.PathMeasured = measured => control.Post(_ => control.Core.Client!.OnPathMeasured(measured));
         sessions.PathSwitched = (_, since, _) => node.Notice(RouterNoticeKind.PathSwitched, "traffic moved to a spare path", since);
         sessions.StreamsAvailable = (connection, now) =>
         {
@@ -71,12 +78,13 @@ internal sealed partial class ClientService : IOnionStreams, IOnionDatagrams
     /// <param name="tunnel">Paths for the tunnel too.</param>
     public void Start(bool proxied = true, bool tunnel = false)
     {
-        if (proxied) _sessions.Post(now => GroupFor(default, now));
+        if (proxied) _sessions.Post(now => GroupFor(default, -1, now));
         if (!tunnel) return;
         _sessions.Post(_ =>
         {
-            _sessions.Client!.GetOrAdd(TunnelGroup).WantsTunnel = true;
-            _control.Post(t => _control.Core.Client!.Want(TunnelGroup, t, tunnel: true));
+            ClientGroup group = _sessions.Client!.GetOrAdd(TunnelGroup);
+            (group.WantsExit, group.WantsTunnel) = (true, true);
+            _control.Post(t => _control.Core.Client!.Want(TunnelGroup, t, tunnel: true, _exits.Usual));
         });
     }
 
@@ -94,8 +102,10 @@ internal sealed partial class ClientService : IOnionStreams, IOnionDatagrams
         await ready.WaitAsync(cancel).ConfigureAwait(false);
     }
 
-    public ValueTask<OnionStream> OpenAsync(IsolationKey isolation, CancellationToken cancel) =>
-        OpenInAsync(now => GroupFor(isolation, now), $"{MaxGroups} isolation groups are in use; use fewer different proxy user names", cancel);
+    public ValueTask<OnionStream> OpenAsync(IsolationKey isolation, CancellationToken cancel) => OpenForAsync(isolation, default, cancel);
+
+    public ValueTask<OnionStream> OpenForAsync(IsolationKey isolation, ProxyDestination destination, CancellationToken cancel) =>
+        OpenInAsync(now => GroupFor(isolation, _exits.RouteOf(destination), now), $"{MaxGroups} isolation groups are in use; use fewer different proxy user names", cancel);
 
     // A stream in the group that `find` gives on the session thread.
     private ValueTask<OnionStream> OpenInAsync(Func<Instant, ClientGroup?> find, string none, CancellationToken cancel)
@@ -150,7 +160,7 @@ internal sealed partial class ClientService : IOnionStreams, IOnionDatagrams
     {
         try
         {
-            await _sessions.InvokeAsync(now => GroupFor(default, now)).ConfigureAwait(false);
+            await _sessions.InvokeAsync(now => GroupFor(default, -1, now)).ConfigureAwait(false);
             await WaitReadyAsync(cancel).WaitAsync(OpenPatience, cancel).ConfigureAwait(false);
         }
         catch (TimeoutException)
@@ -175,7 +185,7 @@ internal sealed partial class ClientService : IOnionStreams, IOnionDatagrams
             foreach (ClientPathState path in group.Paths)
             {
                 if (probeHops) _sessions.Client.ProbeAllHops(path, now);
-                paths.Add(new PathView(path == group.Active, path.Attached, [.. path.Hops.Select(h => h.ToString())], path.Health.HopRtt.ToArray(), path.AllPacketsUp, path.AllPacketsDown, path.Expires - now));
+                paths.Add(new PathView(path == group.Active, path.Attached, [.. path.Hops.Select(h => h.ToString())], path.Health.HopRtt.ToArray(), path.AllPacketsUp, path.AllPacketsDown, path.Expires - now, IsCrowded(group, path)));
             }
 
             groups.Add(new GroupView(group.Number, group.State, group.Switches, paths, group.Quic?.Stats, group.WantsTunnel, group.Leased is not null));
@@ -184,28 +194,34 @@ internal sealed partial class ClientService : IOnionStreams, IOnionDatagrams
         return new ClientView(groups, _sessions.OpenStreams, _waiting.Values.Sum(w => w.Count));
     });
 
+    private static bool IsCrowded(ClientGroup group, ClientPathState path) =>
+        group.Active is { } active && active != path && path.Hops.SkipLast(1).Intersect(active.Hops.SkipLast(1)).Any();
+
     // ---- session thread ----
 
-    private ClientGroup? GroupFor(IsolationKey isolation, Instant now)
+    private ClientGroup? GroupFor(IsolationKey isolation, int route, Instant now)
     {
-        if (!_groups.TryGetValue(isolation, out int number))
+        var key = new GroupKey(isolation, route);
+        if (!_groups.TryGetValue(key, out int number))
         {
             if (_groups.Count >= MaxGroups && !EvictOne(now)) return null;
-            number = isolation.IsShared ? SharedGroup : ++_nextGroup;
-            _groups.Add(isolation, number);
-            _control.Post(t => _control.Core.Client!.Want(number, t));
+            number = isolation.IsShared && route < 0 ? SharedGroup : ++_nextGroup;
+            _groups.Add(key, number);
+            _control.Post(t => _control.Core.Client!.Want(number, t, exits: _exits.ExitsOf(route)));
         }
 
         _lastUse[number] = now;
-        return _sessions.Client!.GetOrAdd(number);
+        ClientGroup group = _sessions.Client!.GetOrAdd(number);
+        group.WantsExit = true;
+        return group;
     }
 
     /// <summary>Ends the group that was used the longest ago, if that is a while and it carries nothing.</summary>
     private bool EvictOne(Instant now)
     {
-        IsolationKey oldest = default;
+        GroupKey oldest = default;
         int number = SharedGroup;
-        foreach ((IsolationKey key, int candidate) in _groups)
+        foreach ((GroupKey key, int candidate) in _groups)
         {
             if (candidate == SharedGroup || now - _lastUse[candidate] < GroupIdle || IsBusy(candidate)) continue;
             if (number == SharedGroup || _lastUse[candidate] < _lastUse[number]) (oldest, number) = (key, candidate);
@@ -259,7 +275,7 @@ internal sealed partial class ClientService : IOnionStreams, IOnionDatagrams
     private void OnGroupLost(ClientGroup group, string reason, Instant now)
     {
         _node.Notice(RouterNoticeKind.SessionLost, reason);
-        _control.Post(t => _control.Core.Client!.OnGroupLost(group.Number, t));
+        _control.Post(t => _control.Core.Client!.OnGroupLost(group.Number, reason, t));
     }
 
     private void ServeWaiting(ClientGroup group, Instant now)
@@ -280,19 +296,32 @@ internal sealed partial class ClientService : IOnionStreams, IOnionDatagrams
     /// <summary>An association; or what to wait for before the next try; or neither, when all are in use.</summary>
     private (Association? Association, Task? Ready) TryAssociate(IsolationKey isolation, Instant now)
     {
-        if (_associations.Count >= 4096 || GroupFor(isolation, now) is not { } group) return (null, null);
+        if (_associations.Count >= 4096 || GroupFor(isolation, -1, now) is not { } group) return (null, null);
         if (group.State != ClientGroupState.Ready) return (null, WhenReady(group.Number));
+        var association = new Association(this, isolation);
+        return TryRegister(association, -1, group.Number) ? (association, null) : (null, null);
+    }
+
+    private bool TryRegister(Association association, int route, int group)
+    {
         for (int i = 0; i < ushort.MaxValue; i++)
         {
             ushort number = ++_nextAssociation;
-            if (_associations.ContainsKey((group.Number, number))) continue;
-            var association = new Association(this, group.Number, number);
-            _associations.Add((group.Number, number), association);
-            return (association, null);
+            if (!_associations.TryAdd((group, number), association)) continue;
+            association.Ways[route] = new AssociationWay(group, number);
+            return true;
         }
 
-        return (null, null);
+        return false;
     }
+
+    /// <summary>The association's first datagram to a destination of this route: its group is made, and what comes until it stands is dropped.</summary>
+    private void Register(Association association, int route, Instant now)
+    {
+        if (!association.IsDisposed && _associations.Count < 4096 && GroupFor(association.Isolation, route, now) is { } group) TryRegister(association, route, group.Number);
+    }
+
+    private sealed record AssociationWay(int Group, ushort Number);
 
     private void OnUdp(long group, ReadOnlyMemory<byte> record, Instant now)
     {
@@ -309,20 +338,24 @@ internal sealed partial class ClientService : IOnionStreams, IOnionDatagrams
     private sealed class Association : IOnionAssociation
     {
         private readonly ClientService _service;
-        private readonly int _group;
-        private readonly ushort _number;
         private readonly Channel<OnionDatagram> _received;
         private int _disposed;
 
-        public Association(ClientService service, int group, ushort number)
+        public Association(ClientService service, IsolationKey isolation)
         {
             _service = service;
-            _group = group;
-            _number = number;
+            Isolation = isolation;
             _received = Channel.CreateBounded<OnionDatagram>(
                 new BoundedChannelOptions(256) { FullMode = BoundedChannelFullMode.DropOldest, SingleReader = true, SingleWriter = true },
                 _ => service.Drops.Count(DropReason.SlowReader));
         }
+
+        public IsolationKey Isolation { get; }
+
+        public bool IsDisposed => Volatile.Read(ref _disposed) != 0;
+
+        /// <summary>By route: null while it is being made.</summary>
+        public ConcurrentDictionary<int, AssociationWay?> Ways { get; } = new();
 
         public ChannelReader<OnionDatagram> Received => _received.Reader;
 
@@ -334,15 +367,23 @@ internal sealed partial class ClientService : IOnionStreams, IOnionDatagrams
                 return false;
             }
 
+            int route = _service._exits.RouteOf(to);
+            if (!Ways.TryGetValue(route, out AssociationWay? way) && Ways.TryAdd(route, null)) _service._sessions.Post(now => _service.Register(this, route, now));
+            if (way is null)
+            {
+                _service.Drops.Count(DropReason.NoPath);
+                return false;
+            }
+
             Span<byte> record = stackalloc byte[2 + ProxyWire.MaxDestinationBytes + ProxyWire.MaxRecordBytes];
-            int length = ProxyWire.WriteRecord(_number, to, payload, record);
+            int length = ProxyWire.WriteRecord(way.Number, to, payload, record);
             if (length is 0 or > ProxyWire.MaxRecordBytes)
             {
                 _service.Drops.Count(DropReason.TooLarge);
                 return false;
             }
 
-            if (_service._sessions.TrySendUdp(_group, record[..length])) return true;
+            if (_service._sessions.TrySendUdp(way.Group, record[..length])) return true;
             _service.Drops.Count(DropReason.OriginationQueueFull);
             return false;
         }
@@ -352,7 +393,10 @@ internal sealed partial class ClientService : IOnionStreams, IOnionDatagrams
         public void Dispose()
         {
             if (Interlocked.Exchange(ref _disposed, 1) != 0) return;
-            _service._sessions.Post(_ => _service._associations.Remove((_group, _number)));
+            _service._sessions.Post(_ =>
+            {
+                foreach (AssociationWay? way in Ways.Values) if (way is not null) _service._associations.Remove((way.Group, way.Number));
+            });
             _received.Writer.TryComplete();
         }
     }

@@ -32,6 +32,7 @@ internal sealed record DirectoryKeeperOptions
 //   state/relay.directory       what its relay, and
 //   state/client.directory      what its client learnt: the next start needs no list that is still valid
 //   state/guards.json           a client's guards
+//   state/second.json           the second hops of its paths to hidden services
 //
 /// <summary>Reads and writes the directory's files, and tells the routers what time the machine thinks it is.</summary>
 internal sealed class DirectoryKeeper : IAsyncDisposable
@@ -66,10 +67,14 @@ internal sealed class DirectoryKeeper : IAsyncDisposable
         _contacts = [.. list.Contacts.Where(c => c.VerifyTimeless() == ContactFault.None)];
         _listWritten = File.GetLastWriteTimeUtc(options.ContactsFile);
         GuardStore = options.Gossip && options.StateDirectory.Length > 0 ? new GuardFile(InState("guards.json"), trouble => RouterLog.StateTrouble(log, trouble)) : null;
+        SecondLayerStore = options.Gossip && options.StateDirectory.Length > 0 ? new GuardFile(InState("second.json"), trouble => RouterLog.StateTrouble(log, trouble)) : null;
     }
 
     /// <summary>Where a client's guards are kept; null without a state directory.</summary>
     public GuardFile? GuardStore { get; }
+
+    /// <summary>Where the second layer is kept.</summary>
+    public GuardFile? SecondLayerStore { get; }
 
     private long Unix => _time.GetUtcNow().ToUnixTimeSeconds();
 
@@ -168,6 +173,7 @@ internal sealed class DirectoryKeeper : IAsyncDisposable
         }
 
         GuardStore?.Flush();
+        SecondLayerStore?.Flush();
     }
 
     public async ValueTask DisposeAsync()

@@ -14,10 +14,12 @@ internal sealed class ExitHost : IDisposable
     private readonly ExitDatagrams _datagrams;
     private readonly SharedDropCounters _drops = new();
     private readonly CancellationToken _stop;
+    private readonly SessionLoop _sessions;
 
     public ExitHost(RouterNodeOptions options, SessionLoop sessions, RequestStreamHandler requests, CancellationToken stop)
     {
         _stop = stop;
+        _sessions = sessions;
         ExitPolicy policy = options.ExitPolicy ?? Nothing;
         IExitResolver resolver = options.ExitResolver ?? new SystemResolver();
         _streams = new ExitStreamHandler(policy, resolver, options.Time, options.ExitLimits, requests);
@@ -35,11 +37,16 @@ internal sealed class ExitHost : IDisposable
 
     public void Dispose() => _datagrams.Dispose();
 
-    private void OnStream(long session, StreamBridge bridge, Instant now) => _ = Task.Run(() => ServeAsync(session, bridge));
-
-    private async Task ServeAsync(long session, StreamBridge bridge)
+    private void OnStream(long session, StreamBridge bridge, Instant now)
     {
-        await using (bridge.ConfigureAwait(false)) await _streams.RunAsync(session, bridge, _stop).ConfigureAwait(false);
+        bool admitted = _sessions.Exit!.IsAdmitted(session, out int token);
+        var guest = new ExitGuest(session, admitted, token, _sessions.Exit.StreamsOfToken(token));
+        _ = Task.Run(() => ServeAsync(guest, bridge));
+    }
+
+    private async Task ServeAsync(ExitGuest guest, StreamBridge bridge)
+    {
+        await using (bridge.ConfigureAwait(false)) await _streams.RunAsync(guest, bridge, _stop).ConfigureAwait(false);
     }
 
     /// <summary>Datagrams whose name was just resolved leave at once, on the session thread.</summary>

@@ -19,7 +19,9 @@ namespace Oxen.Router.Hosting;
 // Everything with `now` runs on the session thread.
 
 /// <summary>A client's hidden services, and all that it reaches of others.</summary>
+#pragma warning disable CA1001 // the session loop, on whose thread it runs, disposes of it
 internal sealed class HiddenHost : IHiddenEvents, IServiceHosting
+#pragma warning restore CA1001
 {
     private readonly RouterNodeOptions _options;
     private readonly SessionLoop _sessions;

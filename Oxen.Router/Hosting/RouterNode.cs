@@ -70,8 +70,8 @@ internal sealed class RouterNode : IControlEvents, IAsyncDisposable
         DataPlane = dataPlane;
         if (options.Client is not null)
         {
-            _sessions.Client = new ClientSessions(PathTransport, _sessions.Outlets, _sessions, options.Entropy(), _sessions.Drops, tunnel);
-            Client = new ClientService(this, _sessions, _control);
+            _sessions.Client = new ClientSessions(PathTransport, _sessions.Outlets, _sessions, options.Entropy(), _sessions.Drops, tunnel) { TokenFor = exit => options.Tokens.GetValueOrDefault(exit) };
+            Client = new ClientService(this, _sessions, _control, options.Exits);
             Hidden = new HiddenHost(options, NetworkClock, _sessions, _control);
         }
         else
@@ -79,7 +79,7 @@ internal sealed class RouterNode : IControlEvents, IAsyncDisposable
             _requests = new RequestStreamHandler(RequestDispatcher.Create(options.Plugins, new RouterServices(options.Time)), options.Time);
             _exitIdentity = TlsIdentity.FromSeed(options.Identity!.Seed);
             TunnelLeases? leases = options.Tunnel is { } offered ? new TunnelLeases(offered.Options.First, offered.Options.Peers) : null;
-            _sessions.Exit = new ExitSessions(_exitIdentity, PathTransport, _sessions.Outlets, _sessions, options.Entropy(), _sessions.Drops, leases: leases, tunnel: tunnel);
+            _sessions.Exit = new ExitSessions(_exitIdentity, PathTransport, _sessions.Outlets, _sessions, options.Entropy(), _sessions.Drops, leases: leases, tunnel: tunnel, tokens: new ExitTokens(options.ExitTokens, options.ExitPolicy is not null));
             _sessions.Rendezvous = new RendezvousSessions(_sessions.Outlets, _sessions.Drops, join: Join);
             _exit = new ExitHost(options, _sessions, _requests, _stop.Token);
         }
@@ -181,6 +181,9 @@ internal sealed class RouterNode : IControlEvents, IAsyncDisposable
 
     /// <summary>To be called every few seconds: so the router notices that the machine slept or its clock was set.</summary>
     public void TellWallClock() => _control.Post(now => _control.Core.HandleWallClock((_options.Time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks * 100, now));
+
+    /// <summary>The machine's addresses changed: a client's links are looked at, and what did not answer is tried again at once.</summary>
+    public void TellNetworkChanged() => _control.Post(now => _control.Core.HandleNetworkChange(now));
 
     /// <summary>What the router has done so far.</summary>
     public RouterFigures ReadFigures()

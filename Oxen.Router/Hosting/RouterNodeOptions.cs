@@ -5,6 +5,7 @@ using Oxen.Router.Core.Hidden;
 using Oxen.Router.Core.Links;
 using Oxen.Router.Core.Paths;
 using Oxen.Router.Core.Relay;
+using Oxen.Router.Core.Sessions;
 using Oxen.Router.Exit;
 using Oxen.Router.Handlers;
 using Oxen.Router.Tun;
@@ -45,6 +46,15 @@ internal sealed class RouterNodeOptions
 
     /// <summary>Null: a relay that passes nothing to the outside.</summary>
     public ExitPolicy? ExitPolicy { get; init; }
+
+    /// <summary>An exit's: who may use it; empty: everybody.</summary>
+    public IReadOnlyList<ExitToken> ExitTokens { get; init; } = [];
+
+    /// <summary>A client's: which exits it uses for what.</summary>
+    public ExitMap Exits { get; init; } = ExitMap.None;
+
+    /// <summary>A client's: the tokens that it shows to exits.</summary>
+    public IReadOnlyDictionary<RouterId, ReadOnlyMemory<byte>> Tokens { get; init; } = new Dictionary<RouterId, ReadOnlyMemory<byte>>();
 
     public IExitResolver? ExitResolver { get; init; }
 

@@ -73,6 +73,8 @@ internal sealed class SessionLoop : LoopThread, IClientSessionEvents, IExitSessi
 
     public Action<PathRef, string, int>? PathFailed { get; set; }
 
+    public Action<PathMeasurement>? PathMeasured { get; set; }
+
     public Action<ClientGroup, TimeSpan, Instant>? PathSwitched { get; set; }
 
     public Action<QuicConnection, Instant>? StreamsAvailable { get; set; }
@@ -290,6 +292,8 @@ internal sealed class SessionLoop : LoopThread, IClientSessionEvents, IExitSessi
     void IClientSessionEvents.OnTunnelReady(ClientGroup group, Instant now) => TunnelReady?.Invoke(group, now);
 
     void IClientSessionEvents.OnPathFailed(PathRef path, string reason, int suspect, Instant now) => PathFailed?.Invoke(path, reason, suspect);
+
+    void IClientSessionEvents.OnPathMeasured(in PathMeasurement measured, Instant now) => PathMeasured?.Invoke(measured);
 
     void IClientSessionEvents.OnPathSwitched(ClientGroup group, ClientPathState from, ClientPathState to, TimeSpan sinceLastHeard, Instant now) =>
         PathSwitched?.Invoke(group, sinceLastHeard, now);

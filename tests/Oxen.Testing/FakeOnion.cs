@@ -21,7 +21,7 @@ internal sealed class FakeOnion(Func<IDuplexPipe, Task> exit) : IOnionStreams
     {
         var policy = new ExitPolicy(ExitPolicy.DefaultRules.Select(ExitRule.Parse), [ExitRule.Parse("allow 127.0.0.0/8:*"), ExitRule.Parse("allow [::1]:*")]);
         var handler = new ExitStreamHandler(policy, new FakeResolver(names ?? (_ => [])), TimeProvider.System, new ExitLimits());
-        return new FakeOnion(stream => handler.RunAsync(1, stream, CancellationToken.None));
+        return new FakeOnion(stream => handler.RunAsync(new ExitGuest(1), stream, CancellationToken.None));
     }
 
     public ValueTask<OnionStream> OpenAsync(IsolationKey isolation, CancellationToken cancel)

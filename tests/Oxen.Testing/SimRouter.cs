@@ -230,17 +230,17 @@ internal sealed partial class SimRouter : ISimNode, IControlEvents, IClientSessi
     // ---- commands ----
 
     /// <summary>Keeps paths ready for a group from now on (client).</summary>
-    public void Want(int group)
+    public void Want(int group, IReadOnlyList<RouterId>? exits = null)
     {
-        _toSessions.Enqueue(_ => Client!.GetOrAdd(group));
-        _toControl.Enqueue(now => Control.Client!.Want(group, now));
+        _toSessions.Enqueue(_ => Client!.GetOrAdd(group).WantsExit = true);
+        _toControl.Enqueue(now => Control.Client!.Want(group, now, exits: exits));
         _network.Wake(this);
     }
 
     /// <summary>Keeps a tunnel from now on (client).</summary>
     public void WantTunnel(int group = 1)
     {
-        _toSessions.Enqueue(_ => Client!.GetOrAdd(group).WantsTunnel = true);
+        _toSessions.Enqueue(_ => Client!.GetOrAdd(group).WantsExit = Client.GetOrAdd(group).WantsTunnel = true);
         _toControl.Enqueue(now => Control.Client!.Want(group, now, tunnel: true));
         _network.Wake(this);
     }
@@ -250,15 +250,24 @@ internal sealed partial class SimRouter : ISimNode, IControlEvents, IClientSessi
     public bool IsReady(int group = 0) => Group(group)?.State == ClientGroupState.Ready;
 
     /// <summary>Sends bytes to the exit's echo and checks what comes back; the group must be ready.</summary>
-    public SimTransfer Transfer(long bytes, int group = 0)
+    /// <param name="offered">Bytes that the program has to send at first; see <see cref="Offer"/>.</param>
+    public SimTransfer Transfer(long bytes, int group = 0, long offered = long.MaxValue)
     {
         QuicConnection quic = Group(group)!.Quic!;
         if (!quic.TryOpenStream(bidirectional: true, out long stream)) throw new InvalidOperationException("no stream");
-        var transfer = new SimTransfer(quic, stream, bytes, _network.Now);
+        var transfer = new SimTransfer(quic, stream, bytes, _network.Now) { Offered = offered };
         Transfers.Add(transfer);
         transfer.OnWritable();
         _network.Wake(this);
         return transfer;
+    }
+
+    /// <summary>The program has more to send.</summary>
+    public void Offer(SimTransfer transfer, long more)
+    {
+        transfer.Offered += more;
+        transfer.OnWritable();
+        _network.Wake(this);
     }
 
     public void SendUdp(ReadOnlySpan<byte> record, int group = 0)
@@ -565,13 +574,19 @@ internal sealed partial class SimRouter : ISimNode, IControlEvents, IClientSessi
 
         Story.Add((now, $"group {group.Number} lost: {reason}"));
         GroupLost?.Invoke(reason);
-        _toControl.Enqueue(t => Control.Client!.OnGroupLost(group.Number, t));
+        _toControl.Enqueue(t => Control.Client!.OnGroupLost(group.Number, reason, t));
     }
 
     void IClientSessionEvents.OnPathFailed(PathRef path, string reason, int suspect, Instant now)
     {
         Story.Add((now, $"path {path.Number.Row} failed: {reason}, suspect {suspect}"));
         _toControl.Enqueue(t => Control.Client!.OnPathFailed(path, suspect, t));
+    }
+
+    void IClientSessionEvents.OnPathMeasured(in PathMeasurement measured, Instant now)
+    {
+        PathMeasurement copy = measured;
+        _toControl.Enqueue(_ => Control.Client!.OnPathMeasured(copy));
     }
 
     void IClientSessionEvents.OnPathSwitched(ClientGroup group, ClientPathState from, ClientPathState to, TimeSpan sinceLastHeard, Instant now) =>

@@ -34,13 +34,20 @@ internal sealed class SimTransfer(QuicConnection quic, long stream, long bytes, 
     /// <summary>The longest time without a byte coming back.</summary>
     public TimeSpan LongestGap { get; private set; }
 
+    /// <summary>Forgets the gaps so far; the next one counts from the last byte that came.</summary>
+    public void ForgetGaps() => LongestGap = TimeSpan.Zero;
+
+    /// <summary>Bytes that the program has to send so far; raise it, then call <see cref="OnWritable"/>, for one that sends at a pace.</summary>
+    public long Offered { get; set; } = long.MaxValue;
+
     public void OnWritable()
     {
         if (_finished || Over) return;
         while (_written < bytes)
         {
             int at = (int)(_written % Pattern.Length);
-            int want = (int)Math.Min(Pattern.Length - at, bytes - _written);
+            int want = (int)Math.Min(Pattern.Length - at, Math.Min(bytes, Offered) - _written);
+            if (want <= 0) return;
             int taken = Quic.Write(Stream, Pattern.AsSpan(at, want));
             _written += taken;
             if (taken < want) return;

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
 using System.Text;
+using Oxen.Router.Core.Paths;
 using Oxen.Router.Native.Sodium;
 
 namespace Oxen.Router.Core.Directory;
@@ -8,7 +9,7 @@ namespace Oxen.Router.Core.Directory;
 // Router contact, version 2 (docs/protocol/directory.md#contact). Integers are big-endian, times unix seconds.
 //
 //     0     1   version (2)
-//     1     1   capabilities: 1 relay, 2 exit, 4 exit with a tunnel
+//     1     1   capabilities: 1 relay, 2 exit, 4 exit with a tunnel, 8 keeps messages of a swarm, 16 exit for holders of tokens alone
 //     2     2   length of the whole record, signature included
 //     4    32   router id (Ed25519)
 //    36     8   published: of two contacts of one router the later one counts
@@ -20,6 +21,7 @@ namespace Oxen.Router.Core.Directory;
 //  1284     1+n region, n <= 16       lower-case letters, digits, '-'
 //     .     1+n operator, n <= 32     those, '.' and '_'
 //     .     1+  addresses, 1 to 4: family 1 (4 or 6), port 2, address 4 or 16; the preferred one first, no two alike
+//     .     1+  ranges, 0 to 8, an exit's: family 1, bits 1, address 4 or 16; none: it goes wherever its policy lets it
 //     .    64   Ed25519 signature over "oxen router contact v2\0" || everything before
 //
 // One contact has one encoding: decode(x) succeeds only if encode(decode(x)) = x.
@@ -40,6 +42,9 @@ internal enum RouterCapabilities : byte
 
     /// <summary>Keeps messages of a swarm, and serves the storage API by HTTPS at the same address and port number, over TCP.</summary>
     Storage = 8,
+
+    /// <summary>An exit that serves only who shows a token.</summary>
+    Tokens = 16,
 }
 
 /// <summary>What a router says of itself, signed by its identity. Immutable.</summary>
@@ -49,7 +54,8 @@ internal sealed class RouterContact
     public const int MaxAddresses = 4;
     public const int MaxRegionBytes = 16;
     public const int MaxOperatorBytes = 32;
-    public const int MaxBytes = FixedBytes + 1 + MaxRegionBytes + 1 + MaxOperatorBytes + 1 + (MaxAddresses * 19) + RouterIdentity.SignatureBytes;
+    public const int MaxRanges = 8;
+    public const int MaxBytes = FixedBytes + 1 + MaxRegionBytes + 1 + MaxOperatorBytes + 1 + (MaxAddresses * 19) + 1 + (MaxRanges * 18) + RouterIdentity.SignatureBytes;
 
     /// <summary>The longest time that a contact may be valid for.</summary>
     public const long MaxValidSeconds = 400L * 24 * 3600;
@@ -58,16 +64,18 @@ internal sealed class RouterContact
     public const long ClockSlackSeconds = 600;
 
     private const int FixedBytes = 1284;
-    private const int MinBytes = FixedBytes + 1 + 1 + 1 + 7 + RouterIdentity.SignatureBytes;
-    private const RouterCapabilities AllCapabilities = RouterCapabilities.Relay | RouterCapabilities.Exit | RouterCapabilities.Tunnel | RouterCapabilities.Storage;
+    private const int MinBytes = FixedBytes + 1 + 1 + 1 + 7 + 1 + RouterIdentity.SignatureBytes;
+    private const RouterCapabilities AllCapabilities = RouterCapabilities.Relay | RouterCapabilities.Exit | RouterCapabilities.Tunnel | RouterCapabilities.Storage | RouterCapabilities.Tokens;
 
     private readonly byte[] _encoded;
     private readonly UdpAddress[] _addresses;
+    private readonly IpPrefix[] _ranges;
 
-    private RouterContact(byte[] encoded, UdpAddress[] addresses, string region, string operatorLabel)
+    private RouterContact(byte[] encoded, UdpAddress[] addresses, IpPrefix[] ranges, string region, string operatorLabel)
     {
         _encoded = encoded;
         _addresses = addresses;
+        _ranges = ranges;
         Region = region;
         Operator = operatorLabel;
         Id = new RouterId(encoded.AsSpan(4, RouterId.Bytes));
@@ -87,6 +95,15 @@ internal sealed class RouterContact
     public bool IsStorage => (Capabilities & RouterCapabilities.Storage) != 0;
 
     public bool HasTunnel => IsExit && (Capabilities & RouterCapabilities.Tunnel) != 0;
+
+    /// <summary>An exit that serves only who shows a token.</summary>
+    public bool WantsToken => IsExit && (Capabilities & RouterCapabilities.Tokens) != 0;
+
+    /// <summary>An exit's: where it goes, by its own word; empty: wherever its policy lets it.</summary>
+    public ReadOnlySpan<IpPrefix> Ranges => _ranges;
+
+    /// <summary>An exit for the whole of IPv4 or IPv6, not for some networks behind it.</summary>
+    public bool GoesEverywhere => IsExit && (_ranges.Length == 0 || Array.Exists(_ranges, static r => r.Length == 0));
 
     /// <summary>1 to 4, the preferred one first.</summary>
     public ReadOnlySpan<UdpAddress> Addresses => _addresses;
@@ -129,10 +146,13 @@ internal sealed class RouterContact
         string operatorLabel,
         long publishedUnixSeconds,
         long validUntilUnixSeconds,
-        ulong previousKeyId = 0)
+        ulong previousKeyId = 0,
+        IReadOnlyList<IpPrefix>? ranges = null)
     {
         if (!IsLabel(region, MaxRegionBytes, "-")) throw new ArgumentException("a region is up to 16 of a-z, 0-9, '-'", nameof(region));
         if (!IsLabel(operatorLabel, MaxOperatorBytes, "-._")) throw new ArgumentException("an operator is up to 32 of a-z, 0-9, '-', '.', '_'", nameof(operatorLabel));
+        ranges ??= [];
+        if (ranges.Count > MaxRanges) throw new ArgumentException("a contact has at most 8 ranges", nameof(ranges));
         if (addresses.Length is 0 or > MaxAddresses) throw new ArgumentException("a contact has 1 to 4 addresses", nameof(addresses));
 
         Span<byte> buffer = stackalloc byte[MaxBytes];
@@ -158,6 +178,8 @@ internal sealed class RouterContact
             at += address.WriteAddress(buffer[at..]);
         }
 
+        buffer[at++] = (byte)ranges.Count;
+        foreach (IpPrefix range in ranges) at += range.Write(buffer[at..]);
         int length = at + RouterIdentity.SignatureBytes;
         BinaryPrimitives.WriteUInt16BigEndian(buffer[2..], (ushort)length);
         Sign(buffer[..at], identity, buffer.Slice(at, RouterIdentity.SignatureBytes));
@@ -192,13 +214,15 @@ internal sealed class RouterContact
         if (fault != ContactFault.None) return fault;
         fault = ReadLabel(ref rest, MaxOperatorBytes, "-._", out string operatorLabel);
         if (fault != ContactFault.None) return fault;
-        fault = ReadAddresses(rest, out UdpAddress[] addresses);
+        fault = ReadAddresses(ref rest, out UdpAddress[] addresses);
+        if (fault != ContactFault.None) return fault;
+        fault = ReadRanges(rest, (data[1] & (byte)RouterCapabilities.Exit) != 0, out IpPrefix[] ranges);
         if (fault != ContactFault.None) return fault;
 
         ulong keyId = OnionKeyPair.ComputeId(data.Slice(68, X25519.PublicKeyBytes), data.Slice(100, MlKem768.PublicKeyBytes));
         if (keyId != BinaryPrimitives.ReadUInt64BigEndian(data[52..])) return ContactFault.WrongKeyId;
         if (keyId == BinaryPrimitives.ReadUInt64BigEndian(data[60..])) return ContactFault.Malformed;
-        contact = new RouterContact(data.ToArray(), addresses, region, operatorLabel);
+        contact = new RouterContact(data.ToArray(), addresses, ranges, region, operatorLabel);
         return ContactFault.None;
     }
 
@@ -296,7 +320,7 @@ internal sealed class RouterContact
         return ContactFault.None;
     }
 
-    private static ContactFault ReadAddresses(ReadOnlySpan<byte> rest, out UdpAddress[] addresses)
+    private static ContactFault ReadAddresses(ref ReadOnlySpan<byte> rest, out UdpAddress[] addresses)
     {
         addresses = [];
         if (rest.IsEmpty) return ContactFault.Truncated;
@@ -320,8 +344,28 @@ internal sealed class RouterContact
             rest = rest[(3 + bytes)..];
         }
 
-        if (!rest.IsEmpty) return ContactFault.Truncated;
         addresses = found;
+        return ContactFault.None;
+    }
+
+    private static ContactFault ReadRanges(ReadOnlySpan<byte> rest, bool isExit, out IpPrefix[] ranges)
+    {
+        ranges = [];
+        if (rest.IsEmpty) return ContactFault.Truncated;
+        int count = rest[0];
+        if (count > MaxRanges || (count > 0 && !isExit)) return ContactFault.Malformed;
+        rest = rest[1..];
+        var found = new IpPrefix[count];
+        for (int i = 0; i < count; i++)
+        {
+            int used = IpPrefix.TryRead(rest, out found[i]);
+            if (used == 0) return rest.Length < 18 ? ContactFault.Truncated : ContactFault.Malformed;
+            if (found.AsSpan(0, i).Contains(found[i])) return ContactFault.Malformed;
+            rest = rest[used..];
+        }
+
+        if (!rest.IsEmpty) return ContactFault.Truncated;
+        ranges = found;
         return ContactFault.None;
     }
 

@@ -1,4 +1,5 @@
 using Oxen.Router.Core.Directory;
+using Oxen.Router.Core.Paths;
 
 namespace Oxen.Router.Core.Gossip;
 
@@ -12,6 +13,9 @@ internal sealed record OwnRouter
     public string Region { get; init; } = "";
 
     public string Operator { get; init; } = "";
+
+    /// <summary>An exit's: where it goes; empty: wherever its policy lets it.</summary>
+    public IReadOnlyList<IpPrefix> Ranges { get; init; } = [];
 
     /// <summary>Writes a new onion key's seed down before it is used; false: it could not, the old key stays for now. The callee wipes the bytes.</summary>
     public required Func<byte[], bool> StoreOnionKey { get; init; }

@@ -58,6 +58,7 @@ internal sealed class OwnContact(OwnRouter router, RouterIdentity identity, Onio
             router.Operator,
             _published,
             Math.Max(ends, _published + 3600),
-            keys.Previous?.Id ?? 0);
+            keys.Previous?.Id ?? 0,
+            router.Ranges);
     }
 }

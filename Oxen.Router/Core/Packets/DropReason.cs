@@ -57,6 +57,7 @@ internal enum DropReason : byte
     // Inside the path (docs/protocol/session.md)
     [DropText("record is malformed")] BadRecord,
     [DropText("record names no session")] UnknownSession,
+    [DropText("the session showed no token that this exit asks for")] NotAdmitted,
     [DropText("the other part of a split record did not come in time")] FragmentTimeout,
     [DropText("too many split records wait for their other part: the oldest made room")] FragmentTableFull,
     [DropText("larger than one packet can carry")] TooLarge,

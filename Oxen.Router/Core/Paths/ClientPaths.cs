@@ -5,103 +5,35 @@ using Oxen.Router.Core.Relay;
 
 namespace Oxen.Router.Core.Paths;
 
-internal sealed class ClientPathOptions
-{
-    public int Hops { get; init; } = PathConstants.DefaultHops;
-
-    /// <summary>Paths kept ready beside the one in use, to the same exit.</summary>
-    public int Spares { get; init; } = 1;
-
-    /// <summary>The exit to use; none: any.</summary>
-    public RouterId Exit { get; init; }
-
-    public SizeClass Class { get; init; } = SizeClass.Full;
-
-    /// <summary>What no path may break.</summary>
-    public PathRules Rules { get; init; } = PathRules.None;
-
-    /// <summary>Relays that paths begin with: drawn once and kept.</summary>
-    public GuardOptions Guards { get; init; } = new();
-
-    /// <summary>Where they are kept between runs; null: for this run only.</summary>
-    public IGuardStore? GuardStore { get; init; }
-
-    /// <summary>Tests alone: sees the hops of each path that was built, with copies of their key chains, to look for them where they must not be.</summary>
-    public Action<IReadOnlyList<RouterId>, IReadOnlyList<HopChains>>? KeyWitness { get; init; }
-
-    /// <summary>A relay whose path failed is left out this long.</summary>
-    public TimeSpan Penalty { get; init; } = TimeSpan.FromSeconds(60);
-}
-
 /// <summary>
 /// Keeps paths ready for each isolation group of a client, on the control thread: one in use and the spares, all to one exit,
 /// with different relays before it as far as there are enough. Builds successors before a path ends and after it fails.
 /// </summary>
-internal sealed class ClientPaths(ClientPathOptions options, LinkManager links, DataPlane dataPlane, NodeDirectory directory, NetworkClock clock, IPathEvents events, IEntropy entropy)
+internal sealed partial class ClientPaths(ClientPathOptions options, LinkManager links, DataPlane dataPlane, NodeDirectory directory, NetworkClock clock, IPathEvents events, IEntropy entropy)
 {
     private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan LastRetry = TimeSpan.FromSeconds(10);
 
-    private sealed class Group(int number, bool tunnel)
-    {
-        public int Number { get; } = number;
+    // How soon, and in the end how seldom, a client looks whether two paths that share a relay can be taken apart.
+    private static readonly TimeSpan FirstMend = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan LastMend = TimeSpan.FromMinutes(5);
 
-        public bool Tunnel { get; } = tunnel;
+    // A build takes a round trip or two. One that takes far longer met a dead relay: whoever waits for that waits ten seconds.
+    private static readonly TimeSpan LeastLate = TimeSpan.FromMilliseconds(400);
+    private static readonly TimeSpan MostLate = TimeSpan.FromSeconds(2);
+    private const int MaxLate = 2;
 
-        public RouterId Exit { get; set; }
-
-        /// <summary>Where its paths end; none: at an exit of our choice.</summary>
-        public RouterId Terminal { get; init; }
-
-        public PathPurpose Purpose { get; init; }
-
-        /// <summary>One path and no successor: whoever wanted it makes other plans before its end.</summary>
-        public bool Once { get; init; }
-
-        public List<ClientPath> Paths { get; } = [];
-
-        public Instant RetryAt { get; set; } = Instant.Zero;
-
-        public TimeSpan Backoff { get; set; } = FirstRetry;
-    }
-
-    private sealed class ClientPath
-    {
-        public required Group Group { get; init; }
-
-        public required RouterContact[] Hops { get; init; }
-
-        public required Link First { get; init; }
-
-        public required PathRef Path { get; init; }
-
-        public required PathHandle DownHandle { get; init; }
-
-        public required PathBuilder Builder { get; init; }
-
-        public required Instant Started { get; init; }
-
-        public PathHandle UpHandle { get; set; }
-
-        public bool Ready { get; set; }
-
-        public bool Closed { get; set; }
-
-        public Instant RenewAt { get; set; } = Instant.Never;
-
-        public Instant Expires { get; set; } = Instant.Never;
-    }
+    // A path that was replaced lives on so long, for its successor to be attached.
+    private static readonly TimeSpan HandOver = TimeSpan.FromSeconds(2);
 
     private readonly Dictionary<int, Group> _groups = [];
     private readonly Dictionary<LinkRequest, ClientPath> _building = [];
     private readonly Dictionary<PathRef, ClientPath> _ready = [];
     private readonly Dictionary<RouterId, Penalty> _penalties = [];
     private readonly GuardSet _guards = new(options.Guards, options.GuardStore, entropy);
+    private readonly GuardSet? _seconds = options.SecondLayer is { } second ? new GuardSet(second, options.SecondLayerStore, entropy) : null;
     private readonly RelayMeasures _measures = new();
     private int _directoryVersion = -1;
-
-    /// <summary>Why a relay is left out for a while: it may have been the one (several on the path), or it was seen to be.</summary>
-    private readonly record struct Penalty(Instant Until, bool Seen);
 
     /// <summary>Why there is no path, or what is wrong with those that there are, in words; empty when all is well.</summary>
     public string Trouble { get; private set; } = "";
@@ -126,7 +58,13 @@ internal sealed class ClientPaths(ClientPathOptions options, LinkManager links, 
             foreach (Group group in _groups.Values)
             {
                 if (group.Paths.Count < Wanted(group)) next = Instant.Earlier(next, group.RetryAt);
-                foreach (ClientPath path in group.Paths) next = Instant.Earlier(next, Instant.Earlier(path.RenewAt, path.Expires));
+                next = Instant.Earlier(next, group.MendAt);
+                bool mayBeLate = group.Paths.Count(p => p.Late) < MaxLate;
+                foreach (ClientPath path in group.Paths)
+                {
+                    next = Instant.Earlier(next, Instant.Earlier(path.RenewAt, path.Expires));
+                    if (mayBeLate) next = Instant.Earlier(next, path.LateAt(LatePatience));
+                }
             }
 
             return next;
@@ -137,10 +75,11 @@ internal sealed class ClientPaths(ClientPathOptions options, LinkManager links, 
 
     /// <summary>Keeps paths ready for this group from now on.</summary>
     /// <param name="tunnel">To exits that take IP packets.</param>
-    public void Want(int number, Instant now, bool tunnel = false)
+    /// <param name="exits">Exits to use, the best first; empty: any.</param>
+    public void Want(int number, Instant now, bool tunnel = false, IReadOnlyList<RouterId>? exits = null)
     {
         if (_groups.ContainsKey(number)) return;
-        var group = new Group(number, tunnel);
+        var group = new Group(number, tunnel) { Exits = exits ?? [] };
         _groups.Add(number, group);
         Fill(group, now);
     }
@@ -168,6 +107,7 @@ internal sealed class ClientPaths(ClientPathOptions options, LinkManager links, 
         _directoryVersion = directory.Version;
         foreach (Group group in _groups.Values)
         {
+            if (!group.MendAt.IsNever) PlanMend(group, now, soon: true);
             if (group.Paths.Count > 0 || group.RetryAt <= now) continue;
             group.RetryAt = now;
             group.Backoff = FirstRetry;
@@ -180,6 +120,7 @@ internal sealed class ClientPaths(ClientPathOptions options, LinkManager links, 
     public void OnWokeUp(Instant now)
     {
         _guards.Forgive();
+        _seconds?.Forgive();
         _penalties.Clear();
         foreach (Group group in _groups.Values) (group.RetryAt, group.Backoff) = (now, FirstRetry);
     }
@@ -200,19 +141,61 @@ internal sealed class ClientPaths(ClientPathOptions options, LinkManager links, 
             if (suspect < 0 || hop == suspect || hop == suspect - 1) Punish(path.Hops[hop].Id, seen: hop == suspect, now);
         if (suspect >= 0) _measures.OnFailed(path.Hops[suspect].Id);
         if (suspect == 0) _guards.OnUnreachable(path.Hops[0].Id, now);
+        if (suspect == 1) _seconds?.OnUnreachable(path.Hops[1].Id, now);
+        if (suspect >= 0 && suspect < path.Hops.Length - 1) DoubtBuildsThrough(path.Hops[suspect].Id);
+        Link silent = path.First;
 
         // A terminal that was asked for is asked for all the same; but no other path should cross it now.
         if (!path.Group.Terminal.IsNone && suspect == path.Hops.Length - 1) Punish(path.Hops[^1].Id, seen: true, now);
         Close(path, PathCloseReason.Finished, tellLink: true, tellSession: false);
+
+        // The first hop is silent on every path over this link: it is dead, or our address changed and it does not know us any more.
+        // A link that is made anew finds out within a round trip.
+        if (suspect == 0 && !_ready.Values.Any(p => p.First == silent)) links.Close(silent, LinkError.None, "the first hop fell silent", now);
         Fill(path.Group, now);
     }
 
+    /// <summary>The machine's addresses changed: what did not answer may answer now. Links that stand show by themselves whether they still do.</summary>
+    public void OnNetworkChanged(Instant now)
+    {
+        foreach (Link link in links.Links.ToArray()) if (link is { Initiator: true, State: LinkState.Connecting }) links.Close(link, LinkError.None, "the network changed", now);
+        OnWokeUp(now);
+        foreach (Group group in _groups.Values) Fill(group, now);
+    }
+
+    /// <summary>What the session thread measured of a path; one that is gone says nothing any more.</summary>
+    public void OnPathMeasured(in Sessions.PathMeasurement measured)
+    {
+        if (_ready.TryGetValue(measured.Path, out ClientPath? path) && path.Hops.Length == measured.HopRtt.Length)
+            _measures.OnMeasured(path.Hops, measured.HopRtt, measured.Loss, measured.Judged, measured.PacketsPerSecond);
+    }
+
+    /// <summary>What this client measured of relays.</summary>
+    public RelayMeasures Measures => _measures;
+
     /// <summary>The group's exit does not serve it: the next paths go to another one.</summary>
-    public void OnGroupLost(int number, Instant now)
+    /// <param name="reason">In words; stands as trouble until a path is ready again.</param>
+    public void OnGroupLost(int number, string reason, Instant now)
     {
         if (!_groups.TryGetValue(number, out Group? group)) return;
-        if (options.Exit.IsNone && group.Terminal.IsNone && !group.Exit.IsNone) Punish(group.Exit, seen: true, now);
+        Trouble = reason;
+        if (group.Terminal.IsNone && !group.Exit.IsNone)
+        {
+            Punish(group.Exit, seen: true, now);
+            _measures.OnFailed(group.Exit);
+        }
+
         group.Exit = default;
+
+        // Another exit at once; but one that refuses, the only one that there is, is not asked without pause.
+        group.LostInARow = now - group.LostAt < options.Penalty ? group.LostInARow + 1 : 0;
+        group.LostAt = now;
+        if (group.LostInARow > 1)
+        {
+            group.Backoff = FirstRetry * (1 << Math.Min(group.LostInARow, 7));
+            Retry(group, now);
+        }
+
         foreach (ClientPath path in group.Paths.ToArray()) Close(path, PathCloseReason.Finished, tellLink: true, tellSession: true, "its exit was left");
         Fill(group, now);
     }
@@ -248,8 +231,17 @@ internal sealed class ClientPaths(ClientPathOptions options, LinkManager links, 
             return true;
         }
 
+        if (path.Group.Paths.Count(p => p.Ready && !p.Ends) > Spares(path.Group))
+        {
+            // It was late, or built because another one was: that one stands in its place.
+            links.SendPathClose(path.First, up, PathCloseReason.Finished);
+            Close(path, PathCloseReason.Finished, tellLink: false, tellSession: false);
+            return true;
+        }
+
         path.UpHandle = up;
         path.Ready = true;
+        path.Late = false;
         path.Builder.Dispose();
         path.Expires = now + PathConstants.Lifetime - (now - path.Started);
         path.RenewAt = path.Expires - PathConstants.RenewBefore - RandomPart(PathConstants.RenewJitter);
@@ -264,8 +256,11 @@ internal sealed class ClientPaths(ClientPathOptions options, LinkManager links, 
             path.Expires);
         _ready.Add(path.Path, path);
         path.Group.Backoff = FirstRetry;
+        foreach (ClientPath replaced in path.Group.Paths) if (replaced is { Crowded: true } && replaced != path) replaced.Expires = Instant.Earlier(replaced.Expires, now + HandOver);
+        PlanMend(path.Group, now, soon: false);
         _measures.OnBuilt(path.Hops, now - path.Started);
         _guards.OnBuilt(path.Hops[0].Id, Unix(now), now);
+        if (path.Hops.Length > 2) _seconds?.OnBuilt(path.Hops[1].Id, Unix(now), now);
         Trouble = _guards.Trouble(now);
         Built++;
         events.OnPathReady(new PathReady
@@ -328,7 +323,7 @@ internal sealed class ClientPaths(ClientPathOptions options, LinkManager links, 
                 ClientPath path = group.Paths[i];
                 if (path.Expires <= now)
                 {
-                    Lost(path, now, "its lifetime is over");
+                    Lost(path, now, path.Crowded ? "another one that shares no relay took its place" : "its lifetime is over");
                 }
                 else if (path.RenewAt <= now)
                 {
@@ -336,6 +331,8 @@ internal sealed class ClientPaths(ClientPathOptions options, LinkManager links, 
                 }
             }
 
+            MarkLate(group, now);
+            if (group.MendAt <= now) Mend(group, now);
             if (group.RetryAt <= now) Fill(group, now);
         }
     }
@@ -352,9 +349,11 @@ internal sealed class ClientPaths(ClientPathOptions options, LinkManager links, 
     /// <summary>One in use, the spares, and a successor for each that nears its end.</summary>
     private int Wanted(Group group)
     {
-        if (group.Once) return 1;
-        return 1 + (group.Terminal.IsNone ? options.Spares : 0) + group.Paths.Count(p => p.Ready && p.RenewAt.IsNever);
+        int late = group.Paths.Count(p => p.Late);
+        return group.Once ? 1 + late : 1 + Spares(group) + late + group.Paths.Count(p => p.Ready && p.RenewAt.IsNever);
     }
+
+    private int Spares(Group group) => group is { Once: false, Terminal.IsNone: true } ? options.Spares : 0;
 
     private void Fill(Group group, Instant now)
     {
@@ -367,8 +366,15 @@ internal sealed class ClientPaths(ClientPathOptions options, LinkManager links, 
 
     private bool Build(Group group, Instant now)
     {
-        if (!TryChoose(group, now, out RouterContact[]? hops, out string? reason))
+        bool mending = group.Paths.Any(p => p.Crowded) && group.Paths.Count == Wanted(group) - 1;
+        if (!TryChoose(group, apart: mending, now, out RouterContact[]? hops, out string? reason))
         {
+            if (mending)
+            {
+                KeepCrowded(group);
+                return true;
+            }
+
             Trouble = reason!;
             Retry(group, now);
             return false;
@@ -409,52 +415,6 @@ internal sealed class ClientPaths(ClientPathOptions options, LinkManager links, 
         return true;
     }
 
-    private bool TryChoose(Group group, Instant now, out RouterContact[]? hops, out string? reason)
-    {
-        RouterId last = !group.Terminal.IsNone ? group.Terminal : group.Exit.IsNone ? options.Exit : group.Exit;
-        HashSet<RouterId> seen = [];
-        HashSet<RouterId> punished = [];
-        foreach ((RouterId id, Penalty penalty) in _penalties.ToArray())
-        {
-            if (penalty.Until <= now)
-            {
-                _penalties.Remove(id);
-                continue;
-            }
-
-            if (id == last) continue;
-            punished.Add(id);
-            if (penalty.Seen) seen.Add(id);
-        }
-
-        // Disjoint from the group's other paths if that leaves enough, so that one dead relay ends one path.
-        // When there are too few relays, those that were seen to fail are left out the longest.
-        HashSet<RouterId> others = [];
-        foreach (ClientPath other in group.Paths)
-            foreach (RouterContact hop in other.Hops.AsSpan(0, other.Hops.Length - 1)) others.Add(hop.Id);
-        HashSet<RouterId>[] levels = [[.. punished, .. others], [.. seen, .. others], punished, seen, others, []];
-
-        // First hops are the guards', whatever happened to paths behind them: who makes paths fail gets no say in whom we use instead.
-        RefreshGuards(now);
-        HashSet<RouterId> busy = [.. _groups.Values.Where(g => g == group).SelectMany(g => g.Paths).Select(p => p.Hops[0].Id)];
-        IReadOnlyList<RouterId> guards = _guards.Choose(busy, now);
-        reason = _guards.Trouble(now);
-        hops = null;
-        if (guards.Count == 0)
-        {
-            if (reason.Length == 0) reason = directory.Known.Count == 0 ? "no relay is known: give it a current contact list" : "no relay that is known is allowed as first hop: " + options.Rules.Explain([.. directory.Known.Where(c => c.IsRelay)], "relays");
-            return false;
-        }
-
-        foreach (HashSet<RouterId> excluded in levels)
-        {
-            if (!last.IsNone && excluded.Contains(last)) continue;
-            if (PathSelector.TrySelect(new PathWish { Hops = options.Hops, Last = last, Tunnel = group.Tunnel, Excluded = excluded, Guards = guards, Rules = options.Rules, Measures = _measures }, directory, entropy, out hops, out reason)) return true;
-        }
-
-        return false;
-    }
-
     private void Fail(ClientPath path, string why, int failedHop, Instant now)
     {
         Failed++;
@@ -466,6 +426,7 @@ internal sealed class ClientPaths(ClientPathOptions options, LinkManager links, 
             _measures.OnFailed(path.Hops[failedHop].Id);
             _guards.OnFailed(path.Hops[0].Id, own: failedHop == 0, now);
             if (failedHop > 0) Punish(path.Hops[failedHop - 1].Id, seen: false, now);
+            if (failedHop == 1 && !path.Group.Terminal.IsNone) _seconds?.OnFailed(path.Hops[1].Id, own: true, now);
             if (failedHop == path.Hops.Length - 1 && path.Group.Paths.All(p => !p.Ready)) path.Group.Exit = default;
         }
 
@@ -500,12 +461,6 @@ internal sealed class ClientPaths(ClientPathOptions options, LinkManager links, 
         }
 
         dataPlane.ReleaseHandle(path.DownHandle);
-    }
-
-    private void Punish(RouterId relay, bool seen, Instant now)
-    {
-        seen |= _penalties.TryGetValue(relay, out Penalty before) && before.Until > now && before.Seen;
-        _penalties[relay] = new Penalty(now + options.Penalty, seen);
     }
 
     private void Retry(Group group, Instant now)

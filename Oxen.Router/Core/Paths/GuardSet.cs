@@ -18,12 +18,15 @@ internal sealed class GuardSet
 {
     private const int BiasWindow = 100;
     private const int BiasLeast = 20;
+    private static readonly TimeSpan OneDeath = TimeSpan.FromSeconds(1);
 
     private sealed class Guard(GuardRecord record)
     {
         public GuardRecord Record { get; set; } = record;
 
         public Instant DownUntil { get; set; } = Instant.Zero;
+
+        public Instant DownSince { get; set; } = new(long.MinValue / 2);
 
         public TimeSpan Retry { get; set; }
 
@@ -71,7 +74,7 @@ internal sealed class GuardSet
 
     /// <summary>
     /// Guards for the next path, best first: the primaries in random order, those in `busy` (first hops of the client's other paths)
-    /// last; then the other ones, for an exit that fits none of the primaries.
+    /// last; then the other ones, for an exit that fits none of the primaries; then those that are down, the one due first before the others.
     /// </summary>
     public IReadOnlyList<RouterId> Choose(IReadOnlySet<RouterId> busy, Instant now)
     {
@@ -82,7 +85,7 @@ internal sealed class GuardSet
         if (up.Count == 0) return [.. usable.OrderBy(g => g.DownUntil).Select(g => g.Record.Id)];
         List<Guard> primaries = [.. up.OrderBy(IsBiased).Take(_options.Primary)];
         Shuffle(primaries);
-        return [.. primaries.OrderBy(g => busy.Contains(g.Record.Id)).Concat(up.Except(primaries)).Select(g => g.Record.Id)];
+        return [.. primaries.OrderBy(g => busy.Contains(g.Record.Id)).Concat(up.Except(primaries)).Concat(usable.Except(up).OrderBy(g => g.DownUntil)).Select(g => g.Record.Id)];
     }
 
     /// <summary>A path was built through this guard.</summary>
@@ -111,6 +114,8 @@ internal sealed class GuardSet
     {
         if (Find(id) is not { } guard) return;
         guard.Strikes = 0;
+        if (now - guard.DownSince < OneDeath) return; // several paths tell of one death
+        guard.DownSince = now;
         guard.Retry = guard.Retry == TimeSpan.Zero ? _options.FirstRetry : 2 * guard.Retry < _options.LastRetry ? 2 * guard.Retry : _options.LastRetry;
         guard.DownUntil = now + guard.Retry;
     }
@@ -126,7 +131,7 @@ internal sealed class GuardSet
     /// <summary>After a sleep, or when the network came back: nobody is down for what was.</summary>
     public void Forgive()
     {
-        foreach (Guard guard in _guards) (guard.DownUntil, guard.Retry, guard.Strikes) = (Instant.Zero, TimeSpan.Zero, 0);
+        foreach (Guard guard in _guards) (guard.DownUntil, guard.DownSince, guard.Retry, guard.Strikes) = (Instant.Zero, new(long.MinValue / 2), TimeSpan.Zero, 0);
     }
 
     /// <summary>What the user should know; empty when all is well.</summary>

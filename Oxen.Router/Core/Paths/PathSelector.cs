@@ -16,8 +16,14 @@ internal sealed record PathWish
     /// <summary>The last hop must take IP packets.</summary>
     public bool Tunnel { get; init; }
 
+    /// <summary>With no last hop asked for: exits that this client holds a token for.</summary>
+    public IReadOnlySet<RouterId> Tokens { get; init; } = System.Collections.Frozen.FrozenSet<RouterId>.Empty;
+
     /// <summary>First hops, best first: the client's guards. When there are any, no other relay becomes the first hop.</summary>
     public IReadOnlyList<RouterId> Guards { get; init; } = [];
+
+    /// <summary>Relays that become no middle hop: the client's guards. The second layer is another matter.</summary>
+    public IReadOnlySet<RouterId> NotMiddles { get; init; } = System.Collections.Frozen.FrozenSet<RouterId>.Empty;
 
     /// <summary>Second hops, in the same way: the second layer of a service's guards.</summary>
     public IReadOnlyList<RouterId> Seconds { get; init; } = [];
@@ -53,7 +59,7 @@ internal static class PathSelector
         if (wish.Hops is < BuildFormat.MinHops or > BuildFormat.MaxHops) throw new ArgumentException("a path has 2 to 8 hops", nameof(wish));
         hops = null;
         PathRules rules = wish.Rules;
-        List<RouterContact> relays = [.. nodes.Relays.Where(r => !wish.Excluded.Contains(r.Id) && rules.BrokenBy(r) is null)];
+        List<RouterContact> relays = [.. nodes.Relays.Where(r => !wish.Excluded.Contains(r.Id) && !wish.NotMiddles.Contains(r.Id) && rules.BrokenBy(r) is null)];
         if (!TryLasts(wish, nodes, out List<RouterContact> lasts, out reason)) return false;
         RouterContact[] guards = Found(wish.Guards, wish.Guards);
         if (wish.Guards.Count > 0 && guards.Length == 0)
@@ -72,18 +78,24 @@ internal static class PathSelector
         var chosen = new RouterContact[wish.Hops];
         var fitting = new List<RouterContact>(relays.Count);
         int longest = 0;
-        for (int attempt = 0; attempt < Attempts; attempt++)
-        {
-            chosen[^1] = Pick(lasts, wish, entropy);
-            int count = TryOnce(chosen, wish, nodes, guards, seconds, relays, fitting, entropy);
-            if (count == wish.Hops)
-            {
-                hops = chosen;
-                reason = null;
-                return true;
-            }
 
-            longest = Math.Max(longest, count);
+        // The second guard's turn comes when the first one goes with no choice of the others.
+        for (int skipped = 0; skipped == 0 || skipped < guards.Length; skipped++)
+        {
+            for (int attempt = 0; attempt < Attempts; attempt++)
+            {
+                chosen[^1] = Pick(lasts, wish, entropy);
+                int count = TryOnce(chosen, wish, nodes, guards.AsSpan(skipped), seconds, relays, fitting, entropy);
+                if (count == wish.Hops)
+                {
+                    hops = chosen;
+                    reason = null;
+                    return true;
+                }
+
+                longest = Math.Max(longest, count);
+                if (count == 1 && lasts.Count == 1) break; // no other dice will help
+            }
         }
 
         reason = guards.Length > 0 && longest == 1
@@ -124,10 +136,14 @@ internal static class PathSelector
         if (wish.Last.IsNone)
         {
             string with = wish.Tunnel ? " with a tunnel" : "";
-            List<RouterContact> exits = [.. nodes.Exits.Where(e => !wish.Tunnel || e.HasTunnel)];
+            List<RouterContact> all = [.. nodes.Exits.Where(e => !wish.Tunnel || e.HasTunnel)];
+
+            // An exit for some networks, or for some people, is used by who asks for it.
+            List<RouterContact> exits = [.. all.Where(e => e.GoesEverywhere && (!e.WantsToken || wish.Tokens.Contains(e.Id)))];
             List<RouterContact> allowed = [.. exits.Where(e => wish.Rules.BrokenBy(e) is null)];
             lasts = [.. allowed.Where(e => !wish.Excluded.Contains(e.Id))];
-            if (exits.Count == 0) reason = $"the directory knows no exit{with}";
+            if (exits.Count == 0 && all.Count > 0) reason = Words($"of the {all.Count} exits{with} of the directory, none serves everybody and goes everywhere: name one in [[client.exits]], with its token");
+            else if (exits.Count == 0) reason = $"the directory knows no exit{with}";
             else if (allowed.Count == 0) reason = wish.Rules.Explain(exits, "exits" + with);
             else if (lasts.Count == 0) reason = Words($"all {allowed.Count} exits{with} of the directory are excluded");
             return reason is null;
@@ -141,13 +157,20 @@ internal static class PathSelector
     }
 
     // Fills `chosen`, whose last place is taken, and returns how many places it could fill.
-    private static int TryOnce(RouterContact[] chosen, PathWish wish, NodeDirectory nodes, RouterContact[] guards, RouterContact[] seconds, List<RouterContact> relays, List<RouterContact> fitting, IEntropy entropy)
+    private static int TryOnce(RouterContact[] chosen, PathWish wish, NodeDirectory nodes, ReadOnlySpan<RouterContact> guards, RouterContact[] seconds, List<RouterContact> relays, List<RouterContact> fitting, IEntropy entropy)
     {
         for (int place = 0; place < chosen.Length - 1; place++)
         {
             if (place == 0 && guards.Length > 0)
             {
-                RouterContact? guard = Array.Find(guards, g => wish.Rules.MayShareAPath(g, chosen[^1], nodes));
+                RouterContact? guard = null;
+                foreach (RouterContact g in guards)
+                {
+                    if (!wish.Rules.MayShareAPath(g, chosen[^1], nodes)) continue;
+                    guard = g;
+                    break;
+                }
+
                 if (guard is null) return 1;
                 chosen[0] = guard;
                 continue;

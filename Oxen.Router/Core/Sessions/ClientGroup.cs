@@ -39,6 +39,8 @@ internal sealed class ClientPathState
 
     public required PathHealth Health { get; init; }
 
+    public required PathMeter Meter { get; init; }
+
     /// <summary>Not 0 once ATTACH was sent; the sequence it was sent with.</summary>
     public ulong AttachSequence { get; set; }
 
@@ -103,10 +105,26 @@ internal sealed class ClientGroup(int number)
 
     public Instant OpenedAt { get; set; }
 
+    /// <summary>Hop of the last path that fell silent: -1 unknown. And when an exit was last found silent behind hops that answered.</summary>
+    public int LastSuspect { get; set; } = -1;
+
+    public Instant ExitSilentAt { get; set; } = new(long.MinValue / 2);
+
     /// <summary>When to give the session up because no path is left.</summary>
     public Instant GiveUp { get; set; } = Instant.Never;
 
     public QuicConnection? Quic { get; set; }
+
+    /// <summary>Its session is for traffic to the outside, not for the terminal's own services: it asks to be admitted.</summary>
+    public bool WantsExit { get; set; }
+
+    public bool Admitted { get; set; }
+
+    /// <summary>The QUIC handshake is done.</summary>
+    public bool Connected { get; set; }
+
+    /// <summary>When to ask for admission again.</summary>
+    public Instant UseRetry { get; set; } = Instant.Never;
 
     /// <summary>The tunnel's group: its session asks for inner addresses.</summary>
     public bool WantsTunnel { get; set; }

@@ -117,12 +117,20 @@ internal sealed partial class ClientSessions
                 return;
             case SessionMessageType.NoLease when message.Length == SessionMessage.NoLeaseBytes && group.WantsTunnel:
                 if (group.LeaseRetry.IsNever) return; // late
-                Lose(group, reader.Byte() == (byte)NoLeaseReason.AllInUse ? "the exit has no inner address left for the tunnel" : "the exit offers no tunnel", now);
+                Lose(group, (NoLeaseReason)reader.Byte() switch
+                {
+                    NoLeaseReason.AllInUse => "the exit has no inner address left for the tunnel",
+                    NoLeaseReason.NotAdmitted => ExitTokens.Words(AdmissionReason.TokenNeeded),
+                    _ => "the exit offers no tunnel",
+                }, now);
+                return;
+            case SessionMessageType.Admitted when message.Length == SessionMessage.AdmittedBytes && group.WantsExit:
+                HandleAdmitted(group, (AdmissionReason)reader.Byte(), now);
                 return;
             case SessionMessageType.Unknown when reader.Take(SessionMessage.IdBytes).SequenceEqual(group.SessionId) && group.SessionId.Length > 0:
                 Lose(group, "the exit has forgotten the session (it was restarted)", now);
                 return;
-            case SessionMessageType.Opened or SessionMessageType.Activated or SessionMessageType.Unknown:
+            case SessionMessageType.Opened or SessionMessageType.Activated or SessionMessageType.Unknown or SessionMessageType.Admitted:
                 return; // late
             default:
                 _drops.Count(Packets.DropReason.BadRecord);
@@ -158,7 +166,49 @@ internal sealed partial class ClientSessions
         group.Quic.Tag = group;
         group.Quic.OnPathChanged(path.Health.SmoothedRtt, now);
         foreach (ClientPathState other in group.Paths) if (!other.Attached) Attach(group, other, now);
+        if (group.WantsExit) AskToUse(group, now);
+        else if (group.WantsTunnel) AskForLease(group, now);
+    }
+
+    private void ReadyIfAll(ClientGroup group, Instant now)
+    {
+        if (group.State != ClientGroupState.Connecting || !group.Connected || (group.WantsExit && !group.Admitted)) return;
+        group.State = ClientGroupState.Ready;
+        _events.OnGroupReady(group, now);
+    }
+
+    // ---- admission ----
+
+    private void AskToUse(ClientGroup group, Instant now)
+    {
+        group.UseRetry = Instant.Never;
+        if (group.Admitted || group.SessionId.Length == 0) return;
+        group.UseRetry = now + FirstRetry;
+        if (group.Active is not { } path) return;
+        Span<byte> message = stackalloc byte[SessionMessage.UseBytes];
+        message[0] = (byte)SessionMessageType.Use;
+        group.SessionId.CopyTo(message[1..]);
+        Span<byte> token = message[(1 + SessionMessage.IdBytes)..];
+        token.Clear();
+        ReadOnlySpan<byte> mine = TokenFor(group.Exit).Span;
+        if (mine.Length == token.Length) mine.CopyTo(token);
+        Send(path, message, now);
+        CryptographicOperations.ZeroMemory(message);
+    }
+
+    private void HandleAdmitted(ClientGroup group, AdmissionReason reason, Instant now)
+    {
+        if (group.Admitted || group.UseRetry.IsNever) return; // late
+        group.UseRetry = Instant.Never;
+        if (reason != AdmissionReason.Granted)
+        {
+            Lose(group, ExitTokens.Words(reason), now);
+            return;
+        }
+
+        group.Admitted = true;
         if (group.WantsTunnel) AskForLease(group, now);
+        ReadyIfAll(group, now);
     }
 
     // ---- the tunnel ----

@@ -26,6 +26,13 @@ internal sealed partial class ClientSessions : IDisposable
     // path builds over links that first must be made (some round trips around the world).
     private static readonly TimeSpan TunnelOrphanPatience = TimeSpan.FromSeconds(5);
 
+    // With the first hop silent on every path it is most likely our own network that is gone, and it comes back (another place, another
+    // address): the exit keeps the session for a minute.
+    private static readonly TimeSpan RoamingPatience = TimeSpan.FromSeconds(30);
+
+    // Two paths whose other hops answer, and the exit on neither: it is dead, and nobody is to wait for it.
+    private static readonly TimeSpan ExitSilentTogether = TimeSpan.FromSeconds(2);
+
     // Traffic leaves a path so long before its end.
     private static readonly TimeSpan LeaveBefore = TimeSpan.FromSeconds(30);
 
@@ -65,6 +72,9 @@ internal sealed partial class ClientSessions : IDisposable
 
     public IReadOnlyCollection<ClientGroup> Groups => _groups.Values;
 
+    /// <summary>The token to show to an exit; empty: none.</summary>
+    public Func<Directory.RouterId, ReadOnlyMemory<byte>> TokenFor { get; init; } = static _ => default;
+
     public Instant NextDeadline
     {
         get
@@ -72,9 +82,13 @@ internal sealed partial class ClientSessions : IDisposable
             Instant next = _quic.NextDeadline;
             foreach (ClientGroup group in _groups.Values)
             {
-                next = Instant.Earlier(next, Instant.Earlier(group.Retry, Instant.Earlier(group.GiveUp, group.LeaseRetry)));
+                next = Instant.Earlier(next, Instant.Earlier(group.Retry, Instant.Earlier(group.GiveUp, Instant.Earlier(group.LeaseRetry, group.UseRetry))));
                 foreach (ClientPathState path in group.Paths)
+                {
                     next = Instant.Earlier(next, Instant.Earlier(path.Health.NextDeadline, path.AttachRetry));
+                    next = Instant.Earlier(next, Instant.Earlier(path.Meter.NextAsk, path.Meter.NextReport));
+                }
+
                 if (group.Active is { } active && Successor(group, active) is not null) next = Instant.Earlier(next, active.Expires - LeaveBefore);
             }
 
@@ -104,6 +118,7 @@ internal sealed partial class ClientSessions : IDisposable
             Expires = ready.Expires,
             Class = ready.Class,
             Health = new PathHealth(ready.Hops.Length, ready.BuildTime, now),
+            Meter = new PathMeter(ready.Hops.Length, now),
         };
         if (group.State != ClientGroupState.Waiting && group.Exit != ready.Hops[^1])
         {
@@ -155,6 +170,7 @@ internal sealed partial class ClientSessions : IDisposable
         {
             case OnionCommand.Answer:
                 if (content.Length < 8 || !path.Health.OnAnswer(BinaryPrimitives.ReadUInt64BigEndian(content), tag.Hop, now)) _drops.Count(DropReason.UnexpectedAnswer);
+                else path.Meter.OnRoundTrip(tag.Hop, path.Health.HopRtt[tag.Hop]);
                 return;
             case EndCommand.Records:
                 path.Health.OnHeard(now);
@@ -178,14 +194,15 @@ internal sealed partial class ClientSessions : IDisposable
                 ClientPathState path = group.Paths[i];
                 if (path.Health.IsDead(now))
                 {
-                    _events.OnPathFailed(path.Path, "no answer to probes", path.Health.Suspect, now);
-                    Remove(group, path, now);
+                    if (OnDead(group, path, now)) break;
                     continue;
                 }
 
-                if (path.Health.TakeAskHops(now)) ProbeAllHops(path, now);
+                if (path.Health.TakeAskHops(now) || path.Meter.NextAsk <= now) ProbeAllHops(path, now);
                 if (path.Health.NextProbe <= now) Probe(path, (byte)(path.Hops.Length - 1), now);
                 if (path.AttachRetry <= now) Attach(group, path, now);
+                path.Meter.OnPackets(path.AllPacketsUp + path.AllPacketsDown, now);
+                if (path.Meter.NextReport <= now) _events.OnPathMeasured(path.Meter.Take(path.Path, path.Health, now), now);
             }
 
             if (group.GiveUp <= now)
@@ -195,6 +212,7 @@ internal sealed partial class ClientSessions : IDisposable
             }
 
             if (group.Retry <= now) RetrySession(group, now);
+            if (group.UseRetry <= now) AskToUse(group, now);
             if (group.LeaseRetry <= now) AskForLease(group, now);
             LeaveLossyPath(group, now);
             if (group.Active is { } active && active.Expires - LeaveBefore <= now && Successor(group, active) is { } successor) Switch(group, active, successor, now);
@@ -261,6 +279,7 @@ internal sealed partial class ClientSessions : IDisposable
     /// <summary>Probes every hop of a path once, for the round trip of each.</summary>
     public void ProbeAllHops(ClientPathState path, Instant now)
     {
+        path.Meter.OnAsked(now);
         for (int hop = 0; hop < path.Hops.Length; hop++) Probe(path, (byte)hop, now);
     }
 
@@ -341,8 +360,8 @@ internal sealed partial class ClientSessions : IDisposable
             switch (happened.Kind)
             {
                 case QuicEventKind.Connected:
-                    group.State = ClientGroupState.Ready;
-                    _events.OnGroupReady(group, now);
+                    group.Connected = true;
+                    ReadyIfAll(group, now);
                     break;
                 case QuicEventKind.Closed:
                     _events.OnQuic(happened, now);
@@ -382,11 +401,26 @@ internal sealed partial class ClientSessions : IDisposable
         if (spare is null)
         {
             Route(group);
-            group.GiveUp = now + (group.WantsTunnel ? TunnelOrphanPatience : OrphanPatience);
+            group.GiveUp = now + (group.LastSuspect == 0 ? RoamingPatience : group.WantsTunnel ? TunnelOrphanPatience : OrphanPatience);
             return;
         }
 
         Switch(group, path, spare, now);
+    }
+
+    /// <returns>The group is lost with it.</returns>
+    private bool OnDead(ClientGroup group, ClientPathState path, Instant now)
+    {
+        int suspect = path.Health.Suspect;
+        bool exitIsSilent = suspect == path.Hops.Length - 1;
+        bool again = exitIsSilent && now - group.ExitSilentAt < ExitSilentTogether;
+        if (exitIsSilent) group.ExitSilentAt = now;
+        group.LastSuspect = suspect;
+        _events.OnPathFailed(path.Path, "no answer to probes", suspect, now);
+        Remove(group, path, now);
+        if (!again || group.Paths.Count > 0 || group.GiveUp.IsNever) return false;
+        Lose(group, "the exit does not answer any more, though the relays before it do", now);
+        return true;
     }
 
     private void Unlist(ClientPathState path)
@@ -468,6 +502,7 @@ internal sealed partial class ClientSessions : IDisposable
         group.Retry = Instant.Never;
         group.SessionId = [];
         group.LeaseRetry = Instant.Never;
+        (group.UseRetry, group.Admitted, group.Connected) = (Instant.Never, false, false);
         if (group.Leased is not null)
         {
             // The paths may live on for a while; what comes out of them is nobody's.

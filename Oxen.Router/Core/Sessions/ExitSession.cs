@@ -54,6 +54,12 @@ internal sealed class ExitSession
 
     public QuicConnection? Connection { get; set; }
 
+    /// <summary>It may pass traffic to the outside.</summary>
+    public bool Admitted { get; set; }
+
+    /// <summary>The number of the token that it was admitted with; -1: none was needed.</summary>
+    public int Token { get; set; } = -1;
+
     /// <summary>Number of the lease, the tunnel's peer; -1 without one.</summary>
     public int Lease { get; set; } = -1;
 

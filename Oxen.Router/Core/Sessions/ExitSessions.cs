@@ -31,6 +31,7 @@ internal sealed class ExitSessions : IDisposable
     private readonly int _maxSessions;
     private readonly ITunnelControl? _tunnel;
     private readonly TunnelLeases? _leases;
+    private readonly ExitTokens _tokens;
     private readonly Dictionary<PathRef, TerminalPath> _paths = [];
     private readonly Dictionary<UInt128, ExitSession> _byId = [];
     private readonly Dictionary<long, ExitSession> _byNumber = [];
@@ -44,6 +45,7 @@ internal sealed class ExitSessions : IDisposable
 
     /// <param name="leases">The tunnel's inner addresses; null: this router has no tunnel.</param>
     /// <param name="tunnel">The shards' side of the tunnel; with `leases`.</param>
+    /// <param name="tokens">Who may pass traffic to the outside; null: whoever comes.</param>
     public ExitSessions(
         TlsIdentity identity,
         QuicTransportOptions transport,
@@ -53,9 +55,11 @@ internal sealed class ExitSessions : IDisposable
         DropCounters drops,
         int maxSessions = 65536,
         TunnelLeases? leases = null,
-        ITunnelControl? tunnel = null)
+        ITunnelControl? tunnel = null,
+        ExitTokens? tokens = null)
     {
         if ((leases is null) != (tunnel is null)) throw new ArgumentException("leases and the shards' side of the tunnel belong together", nameof(leases));
+        _tokens = tokens ?? new ExitTokens([]);
         _leases = leases;
         _tunnel = tunnel;
         _outlets = outlets;
@@ -79,6 +83,18 @@ internal sealed class ExitSessions : IDisposable
     public int Count => _byId.Count;
 
     public int PathCount => _paths.Count;
+
+    /// <summary>Whether this session may pass traffic to the outside; `token` is the number of its token, -1 without.</summary>
+    public bool IsAdmitted(long session, out int token)
+    {
+        token = -1;
+        if (!_byNumber.TryGetValue(session, out ExitSession? known)) return false;
+        token = known.Token;
+        return known.Admitted;
+    }
+
+    /// <summary>Streams that the holders of a token may have open in all.</summary>
+    public int StreamsOfToken(int token) => _tokens.StreamsOf(token);
 
     public int ConnectionCount => _quic.ConnectionCount;
 
@@ -144,8 +160,11 @@ internal sealed class ExitSessions : IDisposable
                     quic = true;
                     _quic.HandleDatagram(bytes, session.Address, now);
                     break;
-                case RecordType.Udp when path.Session is { } session:
+                case RecordType.Udp when path.Session is { Admitted: true } session:
                     _events.OnUdp(session.Number, bytes, now);
+                    break;
+                case RecordType.Udp when path.Session is not null:
+                    _drops.Count(DropReason.NotAdmitted);
                     break;
                 case RecordType.Quic or RecordType.Udp or RecordType.Fragment:
                     _drops.Count(DropReason.UnknownSession);
@@ -230,6 +249,7 @@ internal sealed class ExitSessions : IDisposable
             case SessionMessageType.Activate when message.Length == SessionMessage.ActivateBytes:
             case SessionMessageType.Close when message.Length == SessionMessage.CloseBytes:
             case SessionMessageType.Lease when message.Length == SessionMessage.LeaseBytes:
+            case SessionMessageType.Use when message.Length == SessionMessage.UseBytes:
                 ReadOnlySpan<byte> id = reader.Take(SessionMessage.IdBytes);
                 if (!_byId.TryGetValue(BinaryPrimitives.ReadUInt128BigEndian(id), out ExitSession? session))
                 {
@@ -244,6 +264,7 @@ internal sealed class ExitSessions : IDisposable
                 else if (type == SessionMessageType.Activate) HandleActivate(session, path, reader.UInt64(), now);
                 else if (path.Session != session) _drops.Count(DropReason.BadRecord);
                 else if (type == SessionMessageType.Lease) HandleLease(session, path);
+                else if (type == SessionMessageType.Use) HandleUse(session, path, reader.Take(ExitTokens.TokenBytes));
                 else End(session, now);
                 return;
             default:
@@ -277,6 +298,7 @@ internal sealed class ExitSessions : IDisposable
             Key = key,
             Ends = now + MaxLifetime,
             Active = path,
+            Admitted = !_tokens.AreNeeded,
         };
         _soonest = Instant.Earlier(_soonest, session.Ends);
         session.Paths.Add(path);
@@ -357,16 +379,37 @@ internal sealed class ExitSessions : IDisposable
         Answer(path, answer);
     }
 
+    private void HandleUse(ExitSession session, TerminalPath path, ReadOnlySpan<byte> token)
+    {
+        // Repeated when the answer was lost. Another token in the same session changes nothing: one session, one token.
+        AdmissionReason reason = AdmissionReason.Granted;
+        if (!_tokens.IsExit)
+        {
+            reason = AdmissionReason.NoExit;
+        }
+        else if (!session.Admitted)
+        {
+            reason = _tokens.Admit(token, out int number);
+            session.Admitted = reason == AdmissionReason.Granted;
+            session.Token = number;
+        }
+
+        Answer(path, [(byte)SessionMessageType.Admitted, (byte)reason]);
+    }
+
     private void HandleLease(ExitSession session, TerminalPath path)
     {
         Span<byte> answer = stackalloc byte[SessionMessage.LeasedBytes];
         var writer = new WireWriter(answer);
         if (session.Lease < 0)
         {
-            if (_leases is null || !_leases.TryTake(out int number, out InnerAddresses leased))
+            int number = -1;
+            InnerAddresses leased = default;
+            NoLeaseReason refusal = _leases is null ? NoLeaseReason.NoTunnel : !session.Admitted ? NoLeaseReason.NotAdmitted : _leases.TryTake(out number, out leased) ? 0 : NoLeaseReason.AllInUse;
+            if (refusal != 0)
             {
                 writer.Byte((byte)SessionMessageType.NoLease);
-                writer.Byte((byte)(_leases is null ? NoLeaseReason.NoTunnel : NoLeaseReason.AllInUse));
+                writer.Byte((byte)refusal);
                 Answer(path, answer[..SessionMessage.NoLeaseBytes]);
                 return;
             }
@@ -411,6 +454,9 @@ internal sealed class ExitSessions : IDisposable
             _leases!.Release(session.Lease);
             session.Lease = -1;
         }
+
+        _tokens.Release(session.Token);
+        session.Token = -1;
 
         CryptographicOperations.ZeroMemory(session.Key);
         session.Connection?.Close(0, "", now);

@@ -29,6 +29,9 @@ internal interface IClientSessionEvents : ISessionEvents
     /// <param name="suspect">The nearest hop that did not answer; -1: not known.</param>
     void OnPathFailed(PathRef path, string reason, int suspect, Instant now);
 
+    /// <summary>What a path showed of its relays lately.</summary>
+    void OnPathMeasured(in PathMeasurement measured, Instant now);
+
     /// <summary>Traffic moved to another path.</summary>
     void OnPathSwitched(ClientGroup group, ClientPathState from, ClientPathState to, TimeSpan sinceLastHeard, Instant now);
 }

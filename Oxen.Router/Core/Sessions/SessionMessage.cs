@@ -15,7 +15,9 @@ namespace Oxen.Router.Core.Sessions;
 //  UNKNOWN   8 | session id 16                                        the terminal has no such session: open a new one
 //  LEASE     9 | session id 16                                        inner addresses for the tunnel, repeated until answered
 //  LEASED   10 | IPv4 4 | IPv6 16                                     for the life of the session; zeros: none of this family
-//  NO LEASE 11 | reason 1                                             1 no tunnel here, 2 all addresses are in use
+//  NO LEASE 11 | reason 1                                             1 no tunnel here, 2 all addresses are in use, 3 not admitted
+//  USE      12 | session id 16 | token 32                             before anything goes outside; zeros: no token; repeated
+//  ADMITTED 13 | reason 1                                             0 granted; else why not: AdmissionReason
 
 internal enum SessionMessageType : byte
 {
@@ -30,6 +32,8 @@ internal enum SessionMessageType : byte
     Lease = 9,
     Leased = 10,
     NoLease = 11,
+    Use = 12,
+    Admitted = 13,
 }
 
 /// <summary>Why a terminal leases no inner addresses.</summary>
@@ -37,6 +41,7 @@ internal enum NoLeaseReason : byte
 {
     NoTunnel = 1,
     AllInUse = 2,
+    NotAdmitted = 3,
 }
 
 /// <summary>Keys and codecs of the exit session.</summary>
@@ -55,6 +60,8 @@ internal static class SessionMessage
     public const int LeaseBytes = 1 + IdBytes;
     public const int LeasedBytes = 1 + 4 + 16;
     public const int NoLeaseBytes = 2;
+    public const int UseBytes = 1 + IdBytes + ExitTokens.TokenBytes;
+    public const int AdmittedBytes = 2;
     public const int MaxBytes = OpenedBytes;
 
     /// <summary>session key = HKDF-SHA256(path's session secret, salt = client random || terminal random, "oxen session key")</summary>

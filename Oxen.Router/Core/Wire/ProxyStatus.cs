@@ -22,4 +22,7 @@ internal enum ProxyStatus : byte
 
     /// <summary>Something broke at the exit.</summary>
     Failed = 10,
+
+    /// <summary>The exit serves only who shows a token, and this session showed none that it knows.</summary>
+    NotAdmitted = 11,
 }

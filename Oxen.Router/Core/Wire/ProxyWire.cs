@@ -130,7 +130,7 @@ internal static class ProxyWire
         consumed = 0;
         if (source.IsEmpty) return WireResult.Incomplete;
         status = (ProxyStatus)source[0];
-        if (status > ProxyStatus.Failed) return WireResult.Malformed;
+        if (status > ProxyStatus.NotAdmitted) return WireResult.Malformed;
         if (source.Length > 1 && source[1] == TypeName) return WireResult.Malformed;
         WireResult result = ReadDestination(source[1..], out bound, out int used);
         if (result == WireResult.Complete) consumed = 1 + used;

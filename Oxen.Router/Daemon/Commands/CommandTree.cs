@@ -66,6 +66,7 @@ internal sealed class CommandTree(Screen screen, CommandBodies bodies)
         var contacts = new ContactVerbs(screen);
         root.Add(contacts.Contact());
         root.Add(contacts.Contacts());
+        root.Add(new ExitCommands(screen).Build());
         root.Add(new OnsCommands(screen).Build());
         root.Add(new WalletCommands(screen).Build());
         root.Add(new NodeCommands(screen).Build());

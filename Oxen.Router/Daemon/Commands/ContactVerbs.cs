@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text.Json;
 using Oxen.Router.Core;
 using Oxen.Router.Core.Directory;
+using Oxen.Router.Core.Paths;
 using Oxen.Router.Daemon.Configuration;
 using Oxen.Router.Hosting.Files;
 using Oxen.Router.Daemon.Keys;
@@ -43,7 +44,7 @@ internal sealed class ContactVerbs(Screen screen)
             if (!RouterContact.IsPublishable(address)) throw new UserException(ExitCode.Usage, "OXN2001", $"{config.ReachedAt} is no address that others could reach", "Set `address` to a unicast address that is not link-local.");
             long now = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
             RouterCapabilities capabilities = config.Capabilities;
-            RouterContact contact = RouterContact.Create(identity, onion, capabilities, [address], config.Relay.Region, config.Relay.Operator, now - Hour, now + parsed.GetValue(valid) * Day);
+            RouterContact contact = RouterContact.Create(identity, onion, capabilities, [address], config.Relay.Region, config.Relay.Operator, now - Hour, now + parsed.GetValue(valid) * Day, ranges: config.AnnouncedRanges);
             string path = parsed.GetRequiredValue(to);
             ContactFiles.Write(path, contact.Encoded);
             if (parsed.GetValue(json)) screen.Json(w => WriteContact(w, contact, ContactFault.None));
@@ -191,6 +192,10 @@ internal sealed class ContactVerbs(Screen screen)
         json.WriteString("router_id", contact.Id.ToString());
         json.WriteBoolean("relay", contact.IsRelay);
         json.WriteBoolean("exit", contact.IsExit);
+        json.WriteBoolean("wants_token", contact.WantsToken);
+        json.WriteStartArray("ranges");
+        foreach (IpPrefix range in contact.Ranges) json.WriteStringValue(range.ToString());
+        json.WriteEndArray();
         json.WriteStartArray("addresses");
         foreach (UdpAddress address in contact.Addresses) json.WriteStringValue(address.ToString());
         json.WriteEndArray();

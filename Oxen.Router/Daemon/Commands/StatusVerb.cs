@@ -81,7 +81,7 @@ internal sealed class StatusVerb(Screen screen)
         screen.Table(
             ["path", "hops, with round trip", "packets up", "packets down", "lasts"],
             report.Paths.Select(p => (IReadOnlyList<string>)[
-                p.Active ? "in use" : "spare",
+                p.Active ? "in use" : p.Crowded ? "spare (crowded)" : "spare",
                 Hops(p.Hops, p.HopMilliseconds),
                 Number(p.PacketsUp), Number(p.PacketsDown), TimeSpan.FromSeconds((int)p.SecondsLeft).ToString("c", CultureInfo.InvariantCulture)]));
     }

@@ -25,6 +25,7 @@ internal sealed partial class ConfigReader
     private readonly string _file;
     private readonly List<ConfigDiagnostic> _diagnostics = [];
     private readonly Dictionary<string, ConfigSection> _sections;
+    private readonly Dictionary<string, List<ConfigSection>> _arrays = new(StringComparer.Ordinal);
 
     private ConfigReader(string file)
     {
@@ -103,7 +104,7 @@ internal sealed partial class ConfigReader
         if (ConfigSchema.Tables.ContainsKey(name))
         {
             if (table is not TableArraySyntax) Report(table.Name!.Span, ConfigDiagnostic.Syntax, $"[{name}] may stand here more than once, and is written in double brackets", $"Write [[{name}]].");
-            else section = AddService(table);
+            else section = name == "service" ? AddService(table) : AddTable(name);
             if (section is null) return;
         }
         else if (!_sections.TryGetValue(name, out section) || table is TableArraySyntax)
@@ -180,11 +181,14 @@ internal sealed partial class ConfigReader
                 Guards = (int)Integer(client, "guards", 2, 1, 4),
                 Rules = Rules(client, directory),
                 ServiceKeys = ServiceKeys(client),
+                ExitMap = ExitMap(),
             },
             Exit = new ExitConfig
             {
                 Rules = Rules(exit, "rules", ExitPolicy.DefaultRules),
                 Except = Rules(exit, "except", []),
+                Ranges = ExitRanges(exit),
+                Tokens = ExitTokenLines(exit),
                 ConnectTime = Time(exit, "connect_time", TimeSpan.FromSeconds(10)),
                 UdpIdle = Time(exit, "udp_idle", TimeSpan.FromSeconds(120)),
                 Tunnel = ExitTunnel(exit, roles),

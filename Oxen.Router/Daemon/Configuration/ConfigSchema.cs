@@ -13,7 +13,7 @@ internal static class ConfigSchema
         ["directory"] = ["gossip", "state", "sources", "agree", "networks", "nodes"],
         ["names"] = ["source", "servers", "genesis", "max_age"],
         ["ledger"] = ["genesis", "store", "listen", "interval", "sign"],
-        ["exit"] = ["rules", "except", "connect_time", "udp_idle", "tunnel", "tun", "pool", "connections", "nat"],
+        ["exit"] = ["rules", "except", "ranges", "tokens", "connect_time", "udp_idle", "tunnel", "tun", "pool", "connections", "nat"],
         ["tun"] = ["name", "addresses", "ranges", "routes", "queue", "table", "mark", "priority"],
         ["dns"] = ["listen", "forward", "servers", "clients", "ranges", "lifetime", "ttl"],
         ["swarm"] = ["data", "listen", "seed", "rate", "size", "account_size", "proxy", "proxy_hosts", "origins", "files", "file_size", "pro_file_size", "pro_key"],
@@ -24,6 +24,7 @@ internal static class ConfigSchema
     public static readonly IReadOnlyDictionary<string, IReadOnlyList<string>> Tables = new Dictionary<string, IReadOnlyList<string>>(StringComparer.Ordinal)
     {
         ["service"] = ["name", "key", "ports", "texts", "srv", "clients", "instance", "introductions", "sessions", "streams"],
+        ["client.exits"] = ["ranges", "exits", "token"],
     };
 }
 

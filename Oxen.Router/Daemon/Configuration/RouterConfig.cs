@@ -3,6 +3,7 @@ using Oxen.Router.Core.Directory;
 using Oxen.Router.Core.Hidden;
 using Oxen.Router.Core.Onion;
 using Oxen.Router.Core.Paths;
+using Oxen.Router.Core.Sessions;
 using Oxen.Router.Exit;
 
 namespace Oxen.Router.Daemon.Configuration;
@@ -20,6 +21,9 @@ internal enum RouterRoles
 internal sealed record RouterConfig
 {
     public required RouterRoles Roles { get; init; }
+
+    /// <summary>What the contact says of where an exit goes.</summary>
+    public IReadOnlyList<IpPrefix> AnnouncedRanges => Roles.HasFlag(RouterRoles.Exit) ? Exit.Ranges : [];
 
     public required IPEndPoint Listen { get; init; }
 
@@ -73,7 +77,8 @@ internal sealed record RouterConfig
 
     /// <summary>What the relay's contact says that it does.</summary>
     public RouterCapabilities Capabilities => RouterCapabilities.Relay | (Roles.HasFlag(RouterRoles.Exit) ? RouterCapabilities.Exit : RouterCapabilities.None)
-        | (Exit.Tunnel is null ? RouterCapabilities.None : RouterCapabilities.Tunnel) | (Swarm is null ? RouterCapabilities.None : RouterCapabilities.Storage);
+        | (Exit.Tunnel is null ? RouterCapabilities.None : RouterCapabilities.Tunnel) | (Swarm is null ? RouterCapabilities.None : RouterCapabilities.Storage)
+        | (Roles.HasFlag(RouterRoles.Exit) && Exit.Tokens.Count > 0 ? RouterCapabilities.Tokens : RouterCapabilities.None);
 
     /// <summary>Hidden services of the client.</summary>
     public IReadOnlyList<ServiceConfig> Services { get; init; } = [];
@@ -111,11 +116,20 @@ internal sealed record ClientConfig
     /// <summary>Guards in use at a time.</summary>
     public int Guards { get; init; } = 2;
 
+    /// <summary>Which exits are used for what, and the tokens that they ask for.</summary>
+    public IReadOnlyList<ExitMapEntry> ExitMap { get; init; } = [];
+
     public ClientRules Rules { get; init; } = new([], [], [], [], PrefersQuick: false);
 
     /// <summary>Files of the keys by which services let this client in.</summary>
     public IReadOnlyDictionary<ServiceAddress, string> ServiceKeys { get; init; } = new Dictionary<ServiceAddress, string>();
 }
+
+/// <summary>Exits for some destinations.</summary>
+/// <param name="Ranges">Empty: what no other entry names, and names.</param>
+/// <param name="Exits">The best first.</param>
+/// <param name="Token">32 bytes that all of these exits ask for; empty: none.</param>
+internal sealed record ExitMapEntry(IReadOnlyList<IpPrefix> Ranges, IReadOnlyList<RouterId> Exits, byte[] Token);
 
 /// <summary>Which relays a client's paths may take.</summary>
 internal sealed record ClientRules(IReadOnlyList<RouterId> Routers, IReadOnlyList<IpPrefix> Networks, IReadOnlyList<string> Countries, IReadOnlyList<string> Regions, bool PrefersQuick);
@@ -125,6 +139,12 @@ internal sealed record ExitConfig
     public IReadOnlyList<ExitRule> Rules { get; init; } = [.. ExitPolicy.DefaultRules.Select(ExitRule.Parse)];
 
     public IReadOnlyList<ExitRule> Except { get; init; } = [];
+
+    /// <summary>What the contact says of where it goes; empty: wherever the rules let it.</summary>
+    public IReadOnlyList<IpPrefix> Ranges { get; init; } = [];
+
+    /// <summary>Who may use it; empty: everybody.</summary>
+    public IReadOnlyList<ExitToken> Tokens { get; init; } = [];
 
     public TimeSpan ConnectTime { get; init; } = TimeSpan.FromSeconds(10);
 

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using Oxen.Router.Daemon.Status;
 using Oxen.Router.Daemon.Terminal;
 using Oxen.Router.Hosting;
@@ -15,8 +16,10 @@ internal sealed class ProcessRouter : IDemoRouter
     private static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan AskPatience = TimeSpan.FromSeconds(10);
 
-    private readonly Process _process;
-    private readonly TaskCompletionSource _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly string? _space;
+    private readonly Action<string>? _onLine;
+    private Process _process;
+    private TaskCompletionSource _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Lock _lock = new();
     private string _errors = "";
     private RouterFigures _last;
@@ -29,18 +32,8 @@ internal sealed class ProcessRouter : IDemoRouter
         ConfigFile = configFile;
         StatusSocket = statusSocket;
         _last = new RouterFigures { Router = name, DatagramsReceived = 0, DatagramsSent = 0, BytesReceived = 0, BytesSent = 0, DriverBytesAllocated = 0, SessionBytesAllocated = 0, Paths = 0, Drops = new Dictionary<string, long>() };
-        _process = new Process { StartInfo = Self("run", "--config", configFile, "--stdin") };
-        _process.OutputDataReceived += (_, line) => { if (line.Data == "ready") _ready.TrySetResult(); };
-        _process.ErrorDataReceived += (_, line) =>
-        {
-            if (line.Data is not { } text) return;
-            Keep(text);
-            onLine?.Invoke(text);
-        };
-        if (space is null) _process.Start();
-        else LinuxNamespace.Run(space, _process.Start); // a child is where the thread is that makes it
-        _process.BeginOutputReadLine();
-        _process.BeginErrorReadLine();
+        (_space, _onLine) = (space, onLine);
+        _process = Launch(_ready);
     }
 
     public string Name { get; }
@@ -76,6 +69,24 @@ internal sealed class ProcessRouter : IDemoRouter
 
     public void Kill() => _process.Kill();
 
+    /// <summary>Stops it where it is, as a machine that hangs.</summary>
+    public void Freeze() => Signal("STOP");
+
+    /// <summary>Lets it go on after <see cref="Freeze"/>, or starts it again after <see cref="Kill"/>; completes when it is ready.</summary>
+    public async Task ReviveAsync(CancellationToken cancel)
+    {
+        if (!_process.HasExited)
+        {
+            Signal("CONT");
+            return;
+        }
+
+        _process.Dispose();
+        _ready = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        _process = Launch(_ready);
+        await WaitReadyAsync(cancel).ConfigureAwait(false);
+    }
+
     public async ValueTask DisposeAsync()
     {
         if (!_process.HasExited)
@@ -94,6 +105,30 @@ internal sealed class ProcessRouter : IDemoRouter
         }
 
         _process.Dispose();
+    }
+
+    private Process Launch(TaskCompletionSource ready)
+    {
+        var process = new Process { StartInfo = Self("run", "--config", ConfigFile, "--stdin") };
+        process.OutputDataReceived += (_, line) => { if (line.Data == "ready") ready.TrySetResult(); };
+        process.ErrorDataReceived += (_, line) =>
+        {
+            if (line.Data is not { } text) return;
+            Keep(text);
+            _onLine?.Invoke(text);
+        };
+        if (_space is null) process.Start();
+        else LinuxNamespace.Run(_space, process.Start); // a child is where the thread is that makes it
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
+        return process;
+    }
+
+    // A signal that .NET has no name for.
+    private void Signal(string name)
+    {
+        using Process kill = Process.Start("/bin/sh", ["-c", string.Create(CultureInfo.InvariantCulture, $"kill -{name} {_process.Id}")]);
+        kill.WaitForExit();
     }
 
     /// <summary>This program once more, whether it runs by its own name or under `dotnet`.</summary>

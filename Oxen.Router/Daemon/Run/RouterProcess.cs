@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net;
+using System.Net.NetworkInformation;
 using System.Security.Cryptography;
 using Microsoft.Extensions.Logging;
 using Oxen.Ons.Rpc;
@@ -133,6 +134,7 @@ internal sealed class RouterProcess : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        NetworkChange.NetworkAddressChanged -= OnAddressChanged;
         await _stop.CancelAsync().ConfigureAwait(false);
         await _watch.ConfigureAwait(false);
         if (_keeper is not null) await _keeper.DisposeAsync().ConfigureAwait(false);
@@ -238,6 +240,7 @@ internal sealed class RouterProcess : IAsyncDisposable
 
             foreach (ServiceConfig service in _config.Services) _services.Add(await ServiceRunner.StartAsync(service, _client.Hidden!, _log, _time, cancel).ConfigureAwait(false));
             _watch = Task.Run(() => WatchPathsAsync(client), CancellationToken.None);
+            NetworkChange.NetworkAddressChanged += OnAddressChanged;
         }
 
         if (_config.StatusSocket is { } path) _status = StatusSocket.Open(path, ReportAsync, PingAsync);
@@ -285,6 +288,7 @@ internal sealed class RouterProcess : IAsyncDisposable
             Identity = keys.Identity,
             OnionKeys = keys.OnionKeys,
             ExitPolicy = policy,
+            ExitTokens = _config.Exit.Tokens,
             Tunnel = _exitTunnel?.Router,
             Directory = _keeper!.ForRelay(OwnRouter()),
             Nodes = Nodes,
@@ -325,6 +329,7 @@ internal sealed class RouterProcess : IAsyncDisposable
         Addresses = [UdpAddress.From(_config.ReachedAt)],
         Region = _config.Relay.Region,
         Operator = _config.Relay.Operator,
+        Ranges = _config.AnnouncedRanges,
         StoreOnionKey = seed =>
         {
             try
@@ -395,7 +400,11 @@ internal sealed class RouterProcess : IAsyncDisposable
                 Rules = Rules(config),
                 Guards = new GuardOptions { Primary = config.Client.Guards },
                 GuardStore = keeper.GuardStore,
+                SecondLayerStore = keeper.SecondLayerStore,
+                Tokens = config.Client.ExitMap.Where(e => e.Token.Length > 0).SelectMany(e => e.Exits).ToHashSet(),
             },
+            Exits = ExitMapOf(config.Client),
+            Tokens = TokensOf(config.Client),
             Directory = keeper.ForClient(),
             Nodes = nodes,
             NetworkId = NetworkId(config),
@@ -419,6 +428,20 @@ internal sealed class RouterProcess : IAsyncDisposable
     {
         int paths = ClientPaths + config.Services.Sum(s => s.Sessions + PathsOfAService);
         return new ShardOptions { ReplayFilterBytes = 4 << 20, MaxClientPaths = paths, MaxPaths = Math.Max(1024, (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)paths)) };
+    }
+
+    private static ExitMap ExitMapOf(ClientConfig client)
+    {
+        RouterId[] usual = [.. client.Exit is { } one ? new[] { one } : [], .. client.ExitMap.Where(e => e.Ranges.Count == 0).SelectMany(e => e.Exits)];
+        return new ExitMap([.. usual.Distinct()], [.. client.ExitMap.Where(e => e.Ranges.Count > 0).Select(e => new ExitRoute(e.Ranges, e.Exits))]);
+    }
+
+    private static Dictionary<RouterId, ReadOnlyMemory<byte>> TokensOf(ClientConfig client)
+    {
+        var tokens = new Dictionary<RouterId, ReadOnlyMemory<byte>>();
+        foreach (ExitMapEntry entry in client.ExitMap)
+            foreach (RouterId exit in entry.Exits) if (entry.Token.Length > 0) tokens.TryAdd(exit, entry.Token);
+        return tokens;
     }
 
     private static RouterNode Open(IPEndPoint listen, RouterNodeOptions options)
@@ -455,6 +478,8 @@ internal sealed class RouterProcess : IAsyncDisposable
             // The end.
         }
     }
+
+    private void OnAddressChanged(object? sender, EventArgs change) => _client?.TellNetworkChanged();
 
     private void OnNotice(RouterNotice notice)
     {

@@ -56,7 +56,7 @@ internal sealed record StatusReport
             v.Address.ToString(), v.State.ToString().ToLowerInvariant(), v.Hops, [.. v.HopRtt.Select(t => t.TotalMilliseconds)], v.RoundTrip.TotalMilliseconds, v.Moves, v.Streams, v.Associations, v.Trouble))];
 
     public static List<PathStatus> PathsOf(ClientView view) =>
-        [.. view.Groups.SelectMany(g => g.Paths.Select(p => new PathStatus(p.Active, p.Hops, [.. p.HopRtt.Select(t => t.TotalMilliseconds)], p.PacketsUp, p.PacketsDown, p.Left.TotalSeconds, g.Number == ClientService.TunnelGroup)))];
+        [.. view.Groups.SelectMany(g => g.Paths.Select(p => new PathStatus(p.Active, p.Hops, [.. p.HopRtt.Select(t => t.TotalMilliseconds)], p.PacketsUp, p.PacketsDown, p.Left.TotalSeconds, g.Number == ClientService.TunnelGroup, p.Crowded)))];
 }
 
 /// <param name="Carries">An exit has leased addresses: IP packets pass.</param>
@@ -73,8 +73,9 @@ internal sealed record DnsStatus(IReadOnlyList<string> Listen, string Forward, i
 
 /// <param name="Hops">Router ids, the first hop first.</param>
 /// <param name="HopMilliseconds">Last round trip to each hop; 0 where unknown.</param>
+/// <param name="Crowded">A spare that shares a relay with the path in use, for want of others.</param>
 /// <param name="Tunnel">It carries IP packets, not the proxies' streams.</param>
-internal sealed record PathStatus(bool Active, IReadOnlyList<string> Hops, IReadOnlyList<double> HopMilliseconds, long PacketsUp, long PacketsDown, double SecondsLeft, bool Tunnel = false);
+internal sealed record PathStatus(bool Active, IReadOnlyList<string> Hops, IReadOnlyList<double> HopMilliseconds, long PacketsUp, long PacketsDown, double SecondsLeft, bool Tunnel = false, bool Crowded = false);
 
 /// <param name="Https">Where its door listens.</param>
 /// <param name="Unreachable">Storage nodes that failed their last tests.</param>

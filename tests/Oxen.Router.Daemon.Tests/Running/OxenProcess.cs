@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using Oxen.Router.Native.Linux;
 
 namespace Oxen.Router.Daemon.Tests.Running;
 
@@ -16,7 +17,7 @@ internal sealed class OxenProcess : IAsyncDisposable
     {
     }
 
-    private OxenProcess(ProcessStartInfo start, string[] arguments)
+    private OxenProcess(ProcessStartInfo start, string[] arguments, string? space = null)
     {
         start.RedirectStandardInput = true;
         start.RedirectStandardOutput = true;
@@ -25,7 +26,8 @@ internal sealed class OxenProcess : IAsyncDisposable
         _process = new Process { StartInfo = start };
         _process.OutputDataReceived += (_, line) => Add(_output, line.Data);
         _process.ErrorDataReceived += (_, line) => Add(_errors, line.Data);
-        _process.Start();
+        if (space is null) _process.Start();
+        else LinuxNamespace.Run(space, _process.Start); // a child is where the thread is that makes it
         _process.BeginOutputReadLine();
         _process.BeginErrorReadLine();
     }
@@ -38,6 +40,9 @@ internal sealed class OxenProcess : IAsyncDisposable
         foreach ((string variable, string value) in variables) start.Environment[variable] = value;
         return new OxenProcess(start, [Path.Combine(AppContext.BaseDirectory, name + ".dll"), .. arguments]);
     }
+
+    /// <summary>Inside a network namespace.</summary>
+    public static OxenProcess In(string space, params string[] arguments) => new(new ProcessStartInfo(Program), arguments, space);
 
     /// <summary>The build of the program that belongs to these tests.</summary>
     public static string Program => Path.Combine(AppContext.BaseDirectory, "oxen");

@@ -19,7 +19,7 @@ public sealed class ExitStreamHandlerTests
     private static async Task<(ProxyStatus Status, IDuplexPipe Near, Task Served)> AskAsync(ExitStreamHandler handler, ProxyDestination target, long session = 1)
     {
         var pair = new PipePair();
-        Task served = handler.RunAsync(session, pair.Far, CancellationToken.None);
+        Task served = handler.RunAsync(new ExitGuest(session), pair.Far, CancellationToken.None);
         byte[] header = new byte[ProxyWire.MaxHeaderBytes];
         await pair.Near.Output.WriteAsync(header.AsMemory(0, ProxyWire.WriteConnectHeader(target, header)));
         ReadResult read = await pair.Near.Input.ReadAtLeastAsync(8).AsTask().WaitAsync(TimeSpan.FromSeconds(20));

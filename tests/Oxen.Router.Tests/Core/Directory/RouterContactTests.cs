@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using Oxen.Router.Core;
 using Oxen.Router.Core.Directory;
+using Oxen.Router.Core.Paths;
 using Oxen.Testing;
 using static Oxen.Router.Tests.Core.Directory.DirectoryMaker;
 
@@ -42,16 +43,47 @@ public sealed class RouterContactTests
         using RouterIdentity identity = RouterIdentity.Create(entropy);
         using OnionKeyPair onionKey = OnionKeyPair.Create(entropy);
         UdpAddress[] addresses = [.. Enumerable.Range(1, 4).Select(i => UdpAddress.FromBytes([0x20, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, (byte)i], 9))];
-        RouterContact contact = RouterContact.Create(identity, onionKey, RouterCapabilities.Relay, addresses, new string('r', 16), new string('o', 32), Now, Now + 1);
+        RouterContact contact = RouterContact.Create(identity, onionKey, RouterCapabilities.Exit, addresses, new string('r', 16), new string('o', 32), Now, Now + 1, ranges: Ranges(8));
         Assert.Equal(RouterContact.MaxBytes, contact.Encoded.Length);
         Assert.Equal(ContactFault.TooLarge, RouterContact.TryDecode(new byte[RouterContact.MaxBytes + 1], out _));
+    }
+
+    private static IpPrefix[] Ranges(int count) => [.. Enumerable.Range(1, count).Select(i => IpPrefix.Of(UdpAddress.FromBytes([0x20, 1, 0, (byte)i, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], 1), 32))];
+
+    [Fact]
+    public void An_exit_says_where_it_goes_and_whom_it_serves()
+    {
+        var entropy = new SeededEntropy(9);
+        using RouterIdentity identity = RouterIdentity.Create(entropy);
+        using OnionKeyPair onionKey = OnionKeyPair.Create(entropy);
+        Assert.True(IpPrefix.TryParse("10.1.0.0/16", out IpPrefix office));
+        Assert.True(IpPrefix.TryParse("::/0", out IpPrefix six));
+        RouterContact some = Make(RouterCapabilities.Exit | RouterCapabilities.Tokens, [office, .. Ranges(2)]);
+        Assert.Equal([office, .. Ranges(2)], some.Ranges.ToArray());
+        Assert.True(some.WantsToken);
+        Assert.False(some.GoesEverywhere);
+        Assert.True(Make(RouterCapabilities.Exit, []).GoesEverywhere);
+        Assert.True(Make(RouterCapabilities.Exit, [office, six]).GoesEverywhere);
+        Assert.False(Make(RouterCapabilities.Relay, []).GoesEverywhere);
+        Assert.Throws<ArgumentException>(() => Make(RouterCapabilities.Relay, [office])); // only an exit goes anywhere
+        Assert.Throws<ArgumentException>(() => Make(RouterCapabilities.Exit, [office, office]));
+        Assert.Throws<ArgumentException>(() => Make(RouterCapabilities.Exit, Ranges(9)));
+
+        RouterContact Make(RouterCapabilities can, IpPrefix[] ranges)
+        {
+            RouterContact made = RouterContact.Create(identity, onionKey, can, ManyAddresses, "", "", Now, Now + 1, ranges: ranges);
+            Assert.Equal(ContactFault.None, RouterContact.TryDecode(made.Encoded, out RouterContact? read));
+            return read!;
+        }
     }
 
     [Fact]
     public void Every_truncation_and_every_extension_is_refused()
     {
-        using TestRouter router = MakeRouter(new SeededEntropy(3), 1, addresses: ManyAddresses);
-        byte[] encoded = router.Contact.Encoded.ToArray();
+        var entropy = new SeededEntropy(3);
+        using RouterIdentity identity = RouterIdentity.Create(entropy);
+        using OnionKeyPair onionKey = OnionKeyPair.Create(entropy);
+        byte[] encoded = RouterContact.Create(identity, onionKey, RouterCapabilities.Exit, ManyAddresses, "test-1", "", Now - Day, Now + Day, ranges: Ranges(3)).Encoded.ToArray();
         for (int length = 0; length < encoded.Length; length++)
         {
             Assert.NotEqual(ContactFault.None, RouterContact.TryDecode(encoded.AsSpan(0, length), out _));

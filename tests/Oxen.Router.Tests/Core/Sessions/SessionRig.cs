@@ -31,12 +31,15 @@ internal sealed class SessionRig : IClientSessionEvents, IExitSessionEvents, IDi
     private readonly TlsIdentity _tls;
     private readonly PathOutlet _exitOutlet;
 
+    private readonly ExitTokens? _tokens;
     private readonly TunnelLeases? _leases;
     private readonly RecordedTunnel? _exitTunnel;
 
     /// <param name="leases">Inner addresses that the terminal has; 0: it has no tunnel.</param>
-    public SessionRig(int leases = 0)
+    /// <param name="tokens">Who may use the exit; null: whoever comes.</param>
+    public SessionRig(int leases = 0, ExitTokens? tokens = null)
     {
+        _tokens = tokens;
         if (leases > 0)
         {
             _leases = new TunnelLeases(FirstLease, leases);
@@ -49,10 +52,13 @@ internal sealed class SessionRig : IClientSessionEvents, IExitSessionEvents, IDi
         _downRing = new PacketRing(_down, 0, Slots);
         _exitOutlet = new PathOutlet(_downRing, Drops);
         Exit = NewExit();
-        Client = new ClientSessions(RouterNode.PathTransport, [new PathOutlet(_upRing, Drops)], this, _entropy, Drops, new RecordedTunnel(AtClient));
+        Client = new ClientSessions(RouterNode.PathTransport, [new PathOutlet(_upRing, Drops)], this, _entropy, Drops, new RecordedTunnel(AtClient)) { TokenFor = _ => Token };
     }
 
     public ClientSessions Client { get; }
+
+    /// <summary>What the client shows to the exit.</summary>
+    public ReadOnlyMemory<byte> Token { get; set; }
 
     public ExitSessions Exit { get; private set; }
 
@@ -161,6 +167,10 @@ internal sealed class SessionRig : IClientSessionEvents, IExitSessionEvents, IDi
 
     void IClientSessionEvents.OnGroupLost(ClientGroup group, string reason, Instant now) => Told.Add($"lost: {reason}");
 
+    public List<PathMeasurement> Measured { get; } = [];
+
+    void IClientSessionEvents.OnPathMeasured(in PathMeasurement measured, Instant now) => Measured.Add(measured);
+
     void IClientSessionEvents.OnPathFailed(PathRef path, string reason, int suspect, Instant now) => Told.Add($"failed {path.Number.Row}: {reason}");
 
     void IClientSessionEvents.OnPathSwitched(ClientGroup group, ClientPathState from, ClientPathState to, TimeSpan sinceLastHeard, Instant now) => Told.Add($"switched {to.Path.Number.Row}");
@@ -180,7 +190,7 @@ internal sealed class SessionRig : IClientSessionEvents, IExitSessionEvents, IDi
 
     private static PacketTag Tag(int path, byte command) => new() { Subject = path, Generation = 1, Command = command, Hop = 1 };
 
-    private ExitSessions NewExit() => new(_tls, RouterNode.PathTransport, [_exitOutlet], this, _entropy, Drops, leases: _leases, tunnel: _exitTunnel);
+    private ExitSessions NewExit() => new(_tls, RouterNode.PathTransport, [_exitOutlet], this, _entropy, Drops, leases: _leases, tunnel: _exitTunnel, tokens: _tokens);
 
     private PathReady Ready(int path, PathEnd end) => new()
     {
