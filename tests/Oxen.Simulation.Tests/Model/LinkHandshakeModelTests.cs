@@ -12,7 +12,7 @@ namespace Oxen.Simulation.Tests.Model;
 /// </summary>
 public sealed class LinkHandshakeModelTests(ITestOutputHelper output)
 {
-    private const double Renewal = 2, End = 4.5;
+    private const double Renewal = 2, End = 6.5;
 
     public enum Injection
     {
@@ -34,10 +34,10 @@ public sealed class LinkHandshakeModelTests(ITestOutputHelper output)
     {
         Outcome honest = Play(Injection.None, -1, null);
         Assert.Equal(LinkSuite.ChaCha20Poly1305, honest.Suite);
-        int stride = int.TryParse(Environment.GetEnvironmentVariable("OXEN_MODEL_STRIDE"), out int asked) ? asked : 3, runs = 0;
+        int stride = int.TryParse(Environment.GetEnvironmentVariable("OXEN_MODEL_STRIDE"), out int asked) ? asked : 8, runs = 0;
         foreach (Injection injection in Enum.GetValues<Injection>()[1..])
         {
-            // The first dozen are the handshake; of what follows, every third is enough for each change.
+            // The first dozen are the handshake; of what follows, every eighth is enough for each change.
             for (int at = 0; at < honest.Datagrams; at += at < 12 ? 1 : stride)
             {
                 Outcome outcome = Play(injection, at, honest.Recording);
