@@ -11,8 +11,9 @@ public sealed class QuicMemoryTests(ITestOutputHelper output)
     private const int ReaderBytes = 1_500_000;
 
     [Fact]
-    public void A_hundred_stalled_readers_keep_no_more_than_the_limit_and_the_others_hardly_notice()
+    public void A_hundred_stalled_peers_keep_no_more_than_the_limit_and_the_others_hardly_notice()
     {
+        // Sixty-four thousand bytes of each: half more than may be kept.
         TimeSpan alone = Read(stalled: 0, TimeSpan.FromSeconds(3), out _, out long closedAlone, out _);
         TimeSpan among = Read(stalled: 100, TimeSpan.FromSeconds(3), out long peak, out _, out _);
         output.WriteLine($"alone {alone.TotalSeconds:F2} s, beside the stalled ones {among.TotalSeconds:F2} s, at most {peak} bytes kept");
@@ -26,7 +27,7 @@ public sealed class QuicMemoryTests(ITestOutputHelper output)
     {
         Read(stalled: 100, TimeSpan.FromSeconds(40), out _, out long closed, out bool[] gone);
         output.WriteLine($"{closed} closed");
-        Assert.InRange(closed, 30, 99);
+        Assert.InRange(closed, 20, 99);
 
         // The first to come were the first to go, and who reads was left alone.
         int first = gone.Take((int)closed).Count(g => g);
@@ -42,6 +43,7 @@ public sealed class QuicMemoryTests(ITestOutputHelper output)
         Assert.True(transfer.Run(TimeSpan.FromSeconds(60)));
         pair.Network.Run(TimeSpan.FromSeconds(1));
         Assert.Equal(0, pair.Server.Endpoint.Kept);
+        pair.Server.OnEvent = pair.Client.OnEvent = null;
         QuicConnection second = pair.Connect();
         Assert.True(pair.Network.RunUntil(() => pair.Server.Accepted.Count == 2, TimeSpan.FromSeconds(5)));
         Assert.True(second.TryOpenStream(true, out long stream));
@@ -55,12 +57,11 @@ public sealed class QuicMemoryTests(ITestOutputHelper output)
         Assert.Equal(0, pair.Server.Endpoint.Kept);
     }
 
-    // So many clients ask without end and read nothing; after a while one comes that reads. Returns how long its bytes took.
+    // So many clients send what nobody reads; after a while one comes that reads. Returns how long its bytes took.
     private static TimeSpan Read(int stalled, TimeSpan wait, out long peak, out long closed, out bool[] gone)
     {
-        var transport = new QuicTransportOptions { InitialMaxData = 8 << 20, InitialMaxStreamData = 4 << 20, SendBufferBytes = 4 << 20, IdleTimeout = TimeSpan.FromSeconds(60), KeepAlive = TimeSpan.FromSeconds(20) };
-        QuicTransportOptions reader = transport, miser = new() { InitialMaxData = 8192, InitialMaxStreamData = 8192, IdleTimeout = TimeSpan.FromSeconds(60), KeepAlive = TimeSpan.FromSeconds(20) };
-        using var pair = new QuicPair(60, new SimLink { Delay = TimeSpan.FromMilliseconds(10), BitsPerSecond = 8_000_000 }, server: transport, serverEndpoint: new QuicEndpointOptions { MaxKeptBytes = Most, HandshakesPerPrefix = 0 });
+        var transport = new QuicTransportOptions { InitialMaxData = 8 << 20, InitialMaxStreamData = 4 << 20, SendBufferBytes = 4 << 20, MaxCongestionWindow = 64 * 1024, IdleTimeout = TimeSpan.FromSeconds(60), KeepAlive = TimeSpan.FromSeconds(20) };
+        using var pair = new QuicPair(60, new SimLink { Delay = TimeSpan.FromMilliseconds(10) }, transport, transport, new QuicEndpointOptions { MaxKeptBytes = Most, HandshakesPerPrefix = 0 });
         byte[] zeros = new byte[64 * 1024], sink = new byte[64 * 1024];
         long most = 0;
         int left = ReaderBytes, received = 0;
@@ -69,24 +70,19 @@ public sealed class QuicMemoryTests(ITestOutputHelper output)
         pair.Server.OnEvent = (happened, _) =>
         {
             QuicConnection connection = happened.Connection;
-            if (happened.Kind is QuicEventKind.StreamOpened or QuicEventKind.StreamWritable)
-            {
-                bool reads = connection == pair.Server.Accepted[^1] && last is not null;
-                while (!reads || left > 0)
-                {
-                    int n = connection.Write(happened.StreamId, zeros.AsSpan(0, reads ? Math.Min(left, zeros.Length) : zeros.Length));
-                    if (n == 0) break;
-                    if (!reads) continue;
-                    left -= n;
-                    if (left == 0) connection.Finish(happened.StreamId);
-                }
-            }
-
             most = Math.Max(most, pair.Server.Endpoint.Kept);
+            if (last is null || connection != pair.Server.Accepted[^1] || happened.Kind is not (QuicEventKind.StreamOpened or QuicEventKind.StreamWritable)) return;
+            while (left > 0)
+            {
+                int n = connection.Write(happened.StreamId, zeros.AsSpan(0, Math.Min(left, zeros.Length)));
+                if (n == 0) break;
+                left -= n;
+                if (left == 0) connection.Finish(happened.StreamId);
+            }
         };
         pair.Client.OnEvent = (happened, _) =>
         {
-            if (happened.Kind == QuicEventKind.Connected && happened.Connection.TryOpenStream(true, out long stream)) happened.Connection.Write(stream, [1]);
+            if (happened.Kind == QuicEventKind.Connected && happened.Connection.TryOpenStream(true, out long stream)) happened.Connection.Write(stream, zeros.AsSpan(0, happened.Connection == last ? 1 : zeros.Length));
             while (happened.Connection == last && happened.Kind == QuicEventKind.StreamReadable)
             {
                 int n = last.Read(happened.StreamId, sink, out bool end);
@@ -97,12 +93,12 @@ public sealed class QuicMemoryTests(ITestOutputHelper output)
         };
         for (int i = 0; i < stalled; i++)
         {
-            pair.Connect(miser);
+            pair.Connect();
             pair.Network.Run(TimeSpan.FromMilliseconds(20));
         }
 
         pair.Network.Run(wait);
-        last = pair.Client.Endpoint.Connect(QuicPair.ServerAddress, pair.Tls, reader, pair.Network.Now);
+        last = pair.Client.Endpoint.Connect(QuicPair.ServerAddress, pair.Tls, null, pair.Network.Now);
         pair.Network.Wake(pair.Client);
         Instant began = pair.Network.Now;
         Assert.True(pair.Network.RunUntil(() => finished, TimeSpan.FromSeconds(60)), $"{received} of {ReaderBytes} bytes came");
