@@ -25,7 +25,7 @@ internal sealed partial class QuicEndpoint
     private void Relieve(Instant now)
     {
         long most = _options.MaxKeptBytes;
-        if (most == 0 || Kept <= most / 4 * 3 || now < _relieveAt) return;
+        if (most == 0 || Kept <= most / 4 * 3 || (now < _relieveAt && Kept <= most)) return;
         _relieveAt = now + RelieveEvery;
         for (int closed = 0; closed < ClosedAtOnce && Kept > most / 2; closed++)
         {
