@@ -49,6 +49,7 @@ internal sealed class QuicPair : IDisposable
         MaxHalfOpen = like?.MaxHalfOpen ?? 256,
         MaxConnections = like?.MaxConnections ?? 4096,
         MaxConnectionsPerAddress = like?.MaxConnectionsPerAddress ?? 0,
+        MaxKeptBytes = like?.MaxKeptBytes ?? 0,
         HandshakesPerPrefix = like?.HandshakesPerPrefix ?? 20,
         HandshakeBurstPerPrefix = like?.HandshakeBurstPerPrefix ?? 60,
         Server = new TlsServerOptions { Identity = ServerKey, RequireClientKey = true, Alpn = [Encoding.ASCII.GetBytes("oxen-test/1")], Groups = groups ?? [TlsGroup.X25519] },

@@ -56,6 +56,14 @@ internal sealed class SimNetwork(ulong seed)
 
     public long QueueDrops { get; private set; }
 
+    /// <summary>Datagrams for an address where nobody is (any more).</summary>
+    public long Unreachable { get; private set; }
+
+    public long Duplicated { get; private set; }
+
+    /// <summary>On their way now.</summary>
+    public long InFlight { get; private set; }
+
     public long BytesSent { get; private set; }
 
     /// <summary>Asked for each datagram with its number (from 0): true drops it. For loss by plan instead of by chance.</summary>
@@ -120,6 +128,7 @@ internal sealed class SimNetwork(ulong seed)
         {
             byte[] twin = ArrayPool<byte>.Shared.Rent(datagram.Length);
             datagram.CopyTo(twin);
+            Duplicated++;
             Deliver(twin, datagram.Length, from, to, leaves + Travel(link));
         }
     }
@@ -164,12 +173,17 @@ internal sealed class SimNetwork(ulong seed)
         if (entry.Bytes is not null)
         {
             Span<byte> datagram = entry.Bytes.AsSpan(0, entry.Length);
+            InFlight--;
             Trace(0, datagram, entry.From, entry.To);
             if (_nodes.TryGetValue(entry.To, out ISimNode? node))
             {
                 Delivered++;
                 node.OnDatagram(datagram, entry.From, entry.To, Now);
                 Reschedule(node);
+            }
+            else
+            {
+                Unreachable++;
             }
 
             ArrayPool<byte>.Shared.Return(entry.Bytes);
@@ -201,8 +215,11 @@ internal sealed class SimNetwork(ulong seed)
         return time;
     }
 
-    private void Deliver(byte[] bytes, int length, in UdpAddress from, in UdpAddress to, long when) =>
+    private void Deliver(byte[] bytes, int length, in UdpAddress from, in UdpAddress to, long when)
+    {
+        InFlight++;
         Push(new Entry { Bytes = bytes, Length = length, From = from, To = to }, when);
+    }
 
     private void Push(Entry entry, long when) => _queue.Enqueue(entry, (when, _order++));
 

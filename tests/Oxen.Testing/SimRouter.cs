@@ -51,9 +51,15 @@ internal sealed record SimRouterOptions
 
     public int Shards { get; init; } = 1;
 
+    /// <summary>Of bad will: what it does to the packets of others, and whether it lies about the network. Null: honest.</summary>
+    public SimMaliceOptions? Malice { get; init; }
+
     /// <summary>An end of a tunnel, with a TUN device in memory for each shard. At an exit, the world answers each packet with its echo.</summary>
     public TunnelOptions? Tunnel { get; init; }
 }
+
+/// <summary>Sees content that a router reads; the bytes are good for the call.</summary>
+internal delegate void SimContentTap(SimRouter at, ReadOnlySpan<byte> content);
 
 /// <summary>
 /// A whole router on a simulated network, single-threaded and in virtual time: the shards, the control core and the session
@@ -119,6 +125,12 @@ internal sealed partial class SimRouter : ISimNode, IControlEvents, IClientSessi
             this,
             entropy,
             network.Now);
+        if (options.Malice is { } malice)
+        {
+            Malice = new SimMalice(network, malice, options.Address, options.Seed);
+            if (malice.Lies && Control.Directory is { } told) told.Server.Distort = Malice.Lie;
+        }
+
         network.Attach(options.Address, this);
     }
 
@@ -162,6 +174,15 @@ internal sealed partial class SimRouter : ISimNode, IControlEvents, IClientSessi
 
     /// <summary>Datagrams that <see cref="DropSealed"/> and <see cref="Frozen"/> took.</summary>
     public long Swallowed { get; private set; }
+
+    /// <summary>Null for an honest router.</summary>
+    public SimMalice? Malice { get; }
+
+    /// <summary>Sealed datagrams after which nothing had been sent, delivered, told or counted as dropped: there must be none.</summary>
+    public long Vanished { get; private set; }
+
+    /// <summary>Sees what this router reads at an end of a path, or as a hop that is addressed.</summary>
+    public SimContentTap? ContentTap { get; set; }
 
     public long UdpSent { get; private set; }
 
@@ -216,11 +237,16 @@ internal sealed partial class SimRouter : ISimNode, IControlEvents, IClientSessi
         shard.Receives.Items[0] = new Received { Offset = shard.Receives.Offset, Length = datagram.Length, SegmentBytes = datagram.Length, From = from };
         shard.Receives.Count = 1;
         shard.HandleCommands(now);
+        long before = Traces(shard);
         shard.HandleDatagrams(shard.Receives, now);
+        if (Traces(shard) == before && shard.Tunnel is null) Vanished++;
         TunnelOf(shard, now);
         SendOf(shard);
         Pump(now);
     }
+
+    // A datagram leaves at least one of these.
+    private static long Traces(ShardCore shard) => shard.Drops.Total + shard.Transmits.Count + shard.Deliveries.Depth + shard.Events.Count + shard.Control.Depth;
 
     public void OnTimer(Instant now)
     {
@@ -369,6 +395,7 @@ internal sealed partial class SimRouter : ISimNode, IControlEvents, IClientSessi
             while (_shards[i].Deliveries.TryTake(out PacketTag tag, out int offset))
             {
                 Span<byte> content = _shards[i].Slab.Slice(offset + PacketRing.Headroom, tag.Length);
+                ContentTap?.Invoke(this, content);
                 Deliver(i, tag, content, now);
                 more = true;
             }
@@ -453,7 +480,8 @@ internal sealed partial class SimRouter : ISimNode, IControlEvents, IClientSessi
         for (int i = 0; i < batch.Count; i++)
         {
             Transmit t = batch.Items[i];
-            _network.Send(batch.Slab.Slice(t.Offset, t.Length), Address, batch.Routes[t.Route]);
+            if (Malice is null) _network.Send(batch.Slab.Slice(t.Offset, t.Length), Address, batch.Routes[t.Route]);
+            else Malice.Send(batch.Slab.Slice(t.Offset, t.Length), batch.Routes[t.Route]);
         }
 
         shard.TransmitsSent();
@@ -466,6 +494,7 @@ internal sealed partial class SimRouter : ISimNode, IControlEvents, IClientSessi
         if (ready.End == PathEnd.Client && ready.Purpose == PathPurpose.Hidden)
         {
             Hidden!.OnPathReady(ready, now);
+            PathBuilt?.Invoke(ready.Hops);
         }
         else if (ready.End == PathEnd.Client)
         {

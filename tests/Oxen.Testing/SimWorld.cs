@@ -29,7 +29,7 @@ internal sealed class SimWorld : IDisposable
     private readonly SeededEntropy _entropy;
     private int _incarnations;
 
-    public SimWorld(ulong seed, int relays = 8, int exits = 2, SimLink? link = null, Func<int, SimRouterOptions, SimRouterOptions>? adjust = null, bool tunnels = false, bool gossip = false)
+    public SimWorld(ulong seed, int relays = 8, int exits = 2, SimLink? link = null, Func<int, SimRouterOptions, SimRouterOptions>? adjust = null, bool tunnels = false, bool gossip = false, Func<int, (UdpAddress Address, string Operator)>? place = null)
     {
         Seed = seed;
         _entropy = new SeededEntropy(seed ^ 0x5EED);
@@ -41,9 +41,9 @@ internal sealed class SimWorld : IDisposable
         {
             RouterIdentity identity = RouterIdentity.Create(_entropy);
             OnionKeyPair onion = OnionKeyPair.Create(_entropy);
-            UdpAddress address = UdpAddress.FromBytes([10, (byte)(i + 1), 0, 1], 1090);
+            (UdpAddress address, string operatorLabel) = place?.Invoke(i) ?? (UdpAddress.FromBytes([10, (byte)(i + 1), 0, 1], 1090), "");
             RouterCapabilities can = i < relays ? RouterCapabilities.Relay : tunnels ? RouterCapabilities.Exit | RouterCapabilities.Tunnel : RouterCapabilities.Exit;
-            contacts.Add(RouterContact.Create(identity, onion, can, [address], "test-1", "", Now - 86_400, Now + 86_400));
+            contacts.Add(RouterContact.Create(identity, onion, can, [address], "test-1", operatorLabel, Now - 86_400, Now + 86_400));
             var ring = new OnionKeyRing(onion, Instant.Zero);
             _secrets.Add((identity, ring));
             options.Add(new SimRouterOptions { Name = i < relays ? $"relay{i}" : $"exit{i - relays}", Address = address, Seed = NextSeed(), Identity = identity, OnionKeys = ring, Tunnel = i < relays || !tunnels ? null : SimTunnel.Exit(i) });
@@ -60,7 +60,7 @@ internal sealed class SimWorld : IDisposable
         {
             for (int i = 0; i < options.Count; i++)
             {
-                var own = new OwnRouter { Capabilities = contacts[i].Capabilities, Addresses = contacts[i].Addresses.ToArray(), Region = "test-1", StoreOnionKey = static _ => true };
+                var own = new OwnRouter { Capabilities = contacts[i].Capabilities, Addresses = contacts[i].Addresses.ToArray(), Region = "test-1", Operator = contacts[i].Operator, StoreOnionKey = static _ => true };
                 options[i] = options[i] with { Directory = new DirectoryOptions { Roster = Roster, Contacts = contacts, Own = own } };
             }
         }
@@ -189,7 +189,11 @@ internal sealed class SimWorld : IDisposable
     {
         var router = new SimRouter(Network, options, Directory);
         string where = $"{options.Name} #{_all.Count}";
-        router.DataPlane.Watch = (_, command) => Watch(where, command);
+        router.DataPlane.Watch = (_, command) =>
+        {
+            if (command is AddLinkSender sender) router.Malice?.Learn(sender);
+            Watch(where, command);
+        };
         _all.Add(router);
         return router;
     }

@@ -55,6 +55,10 @@ internal sealed class LinkTable : IDisposable
     // One packet from an unexpected address is opened per link in this time, to see whether the peer has moved.
     private static readonly TimeSpan AddressTrial = TimeSpan.FromMilliseconds(100);
 
+    // A sender that was not heard for several epochs is found again by walking the chain so far ahead, once in AddressTrial. An hour,
+    // the life of a connection, is thirty epochs.
+    private const uint MostEpochsAhead = 31;
+
     private readonly int _shardCount;
     private readonly int _keyBytes = LinkKeys.ReadyKeyBytes;
     private readonly int _receiverKeyBytes;
@@ -113,6 +117,7 @@ internal sealed class LinkTable : IDisposable
         if (ahead == 0) epoch = receiver.Epoch;
         else if (ahead == 1) epoch = receiver.Epoch + 1;
         else if (ahead == SealedDatagram.EpochMask && receiver.HasPrevious && now.Nanoseconds < receiver.PreviousUntil) epoch = receiver.Epoch - 1;
+        else if (ahead <= MostEpochsAhead && from == receiver.Peer) return CatchUp(datagram, row, ahead, now);
         else return DropReason.WrongLinkEpoch;
 
         Span<ulong> window = Window(row);
@@ -262,6 +267,44 @@ internal sealed class LinkTable : IDisposable
         _senderKeys.Dispose();
     }
 
+    // Nothing of the epochs between came: whoever dropped all of it for two epochs must not have ended the link for the rest of its hour.
+    private DropReason CatchUp(Span<byte> datagram, int row, uint ahead, Instant now)
+    {
+        ref LinkReceiver receiver = ref _receivers[row];
+        Span<ulong> window = Window(row);
+        ulong counter = SealedDatagram.Counter(datagram);
+        if (!ReplayWindow.IsNew(window, counter)) return DropReason.LinkReplay;
+        if (now.Nanoseconds < receiver.NextAddressTrial) return DropReason.WrongLinkEpoch;
+        receiver.NextAddressTrial = (now + AddressTrial).Nanoseconds;
+
+        // The slab keeps chain[current + 2].
+        Span<byte> chain = stackalloc byte[LinkKeys.SecretBytes], next = stackalloc byte[LinkKeys.SecretBytes], key = stackalloc byte[_keyBytes];
+        ReceiverChain(row).CopyTo(chain);
+        for (uint step = 2; step < ahead; step++)
+        {
+            LinkKeys.NextChain(chain, next);
+            next.CopyTo(chain);
+        }
+
+        DeriveStep(chain, key, receiver.Suite);
+        bool opened = LinkSeal.Open(datagram, key, receiver.Suite);
+        if (opened)
+        {
+            for (uint i = 0; i < 3; i++) CryptographicOperations.ZeroMemory(KeyOf(row, i));
+            receiver.Epoch += ahead;
+            receiver.HasPrevious = false;
+            key.CopyTo(KeyOf(row, receiver.Epoch));
+            DeriveStep(chain, KeyOf(row, receiver.Epoch + 1), receiver.Suite);
+            chain.CopyTo(ReceiverChain(row));
+            ReplayWindow.Mark(window, counter);
+        }
+
+        CryptographicOperations.ZeroMemory(chain);
+        CryptographicOperations.ZeroMemory(next);
+        CryptographicOperations.ZeroMemory(key);
+        return opened ? DropReason.None : DropReason.LinkAuthentication;
+    }
+
     // A packet opened under the next key: it is the current one now, and the one after it is made ready.
     private void Advance(int row, Instant now)
     {
@@ -273,7 +316,7 @@ internal sealed class LinkTable : IDisposable
         DeriveStep(ReceiverChain(row), KeyOf(row, receiver.Epoch + 1), receiver.Suite);
     }
 
-    // One step at a time, and only to send: so a receiver that hears us at all is never more than one behind.
+    // One step at a time, and only to send: a receiver is more than one behind only if it heard nothing of a whole epoch.
     private void Ratchet(int row, Instant now)
     {
         ref LinkSender sender = ref _senders[row];

@@ -25,6 +25,9 @@ internal sealed class DirectoryServer(DirectoryState state, Action<RouterContact
     private readonly Dictionary<RouterId, Instant> _expected = [];
     private readonly Dictionary<RouterId, Instant> _distrusted = [];
 
+    /// <summary>Changes each answer: for simulations of relays that lie.</summary>
+    public Func<byte[], byte[]?, byte[]?>? Distort { get; set; }
+
     /// <summary>Requests that were refused: malformed, not theirs to send, or over the budget.</summary>
     public long Refused { get; private set; }
 
@@ -53,7 +56,7 @@ internal sealed class DirectoryServer(DirectoryState state, Action<RouterContact
             _ => null,
         };
         if (reply is null) Refused++;
-        return reply;
+        return Distort is null ? reply : Distort(message.ToArray(), reply);
     }
 
     private byte[]? Compare(RouterId peer, bool isRelay, ReadOnlySpan<byte> body, long nowUnixSeconds, Instant now)

@@ -62,6 +62,7 @@ internal sealed partial class QuicConnection
         if (n <= 0) return 0;
         stream.Out.Write(data[..n]);
         _buffered += n;
+        Keep(n);
         QueueSend(stream);
         Touched();
         return n;
@@ -138,7 +139,7 @@ internal sealed partial class QuicConnection
 
     private long WriteRoom(QuicStream stream)
     {
-        long room = Math.Max(_options.SendBufferBytes - _buffered, SmallestSendRoom - stream.Out.Buffered);
+        long room = Math.Max(Math.Min(_options.SendBufferBytes, _endpoint.Share) - _buffered, SmallestSendRoom - stream.Out.Buffered);
         return Math.Max(0, Math.Min(room, stream.SendLimit - stream.Out.Written));
     }
 
@@ -254,6 +255,7 @@ internal sealed partial class QuicConnection
         {
             if (_dataReceived + fresh > _receiveLimit) return QuicError.FlowControl;
             _dataReceived += fresh;
+            Keep(fresh);
             stream.Accounted = end;
         }
 
@@ -339,6 +341,7 @@ internal sealed partial class QuicConnection
         stream.ResetSize = stream.Out.Sent;
         stream.WriterWaits = false;
         _buffered -= stream.Out.Buffered;
+        Let(stream.Out.Buffered);
         stream.Out.Release();
         QueueControl(stream);
         WakeWriters();
@@ -380,6 +383,7 @@ internal sealed partial class QuicConnection
     private void ReturnCredit(long n)
     {
         _dataConsumed += n;
+        Let(n);
         if (_dataConsumed + _options.InitialMaxData - _receiveLimit < _options.InitialMaxData / 2) return;
         _maxDataDue = true;
         Touched();
@@ -408,6 +412,7 @@ internal sealed partial class QuicConnection
             if (freed > 0)
             {
                 _buffered -= freed;
+                Let(freed);
                 if (_waitingWriters.Count > 0) WakeWriters();
             }
 
@@ -484,6 +489,7 @@ internal sealed partial class QuicConnection
         if (stream.Gone || !stream.SendDone || !stream.ReceiveDone) return;
         stream.Gone = true;
         _buffered -= stream.Out.Buffered;
+        Let(stream.Out.Buffered);
         stream.Out.Release();
         stream.In.Release();
         _streams.Remove(stream.Id);
@@ -512,5 +518,6 @@ internal sealed partial class QuicConnection
         _controlQueue.Clear();
         _waitingWriters.Clear();
         _buffered = 0;
+        Let(Kept);
     }
 }

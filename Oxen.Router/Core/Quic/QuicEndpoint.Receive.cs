@@ -11,6 +11,8 @@ internal sealed partial class QuicEndpoint
     /// <summary>Takes one datagram; opens it in place.</summary>
     public void HandleDatagram(Span<byte> datagram, in UdpAddress from, Instant now)
     {
+        Now = now;
+        Relieve(now);
         Counters.DatagramsReceived++;
         Counters.BytesReceived += datagram.Length;
         if (!PacketHeader.TryRead(datagram, out PacketHeader header))

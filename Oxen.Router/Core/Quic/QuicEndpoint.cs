@@ -113,6 +113,8 @@ internal sealed partial class QuicEndpoint : IDisposable
 
     public void HandleTimeout(Instant now)
     {
+        Now = now;
+        Relieve(now);
         while (_deadlines.First <= now)
         {
             QuicConnection connection = _deadlines.FirstConnection;
@@ -139,6 +141,7 @@ internal sealed partial class QuicEndpoint : IDisposable
     /// </summary>
     public bool TryTransmit(Span<byte> buffer, out int bytes, out int segmentBytes, out UdpAddress to, Instant now)
     {
+        Now = now;
         if (TryTakeStateless(buffer, out bytes, out to))
         {
             segmentBytes = bytes;

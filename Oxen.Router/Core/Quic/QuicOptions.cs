@@ -100,6 +100,9 @@ internal sealed class QuicEndpointOptions
     public int HandshakesPerPrefix { get; init; } = 20;
     public int HandshakeBurstPerPrefix { get; init; } = 60;
 
+    /// <summary>Bytes that all connections together keep for their peers: to send and not acknowledged, received and not read. 0: no limit.</summary>
+    public long MaxKeptBytes { get; init; }
+
     /// <summary>Stateless resets sent a second.</summary>
     public int StatelessResetsPerSecond { get; init; } = 50;
 }

@@ -41,6 +41,9 @@ internal sealed class QuicCounters
     public long ConnectionsAccepted;
     public long ConnectionsRefused;
 
+    /// <summary>Connections that kept too much for too long while memory was short.</summary>
+    public long ClosedStalled;
+
     public long DroppedMalformed;
     public long DroppedUnknownConnection;
     public long DroppedOtherAddress;

@@ -48,6 +48,9 @@ internal sealed class ShardEventQueue(int slots)
     /// <summary>Nothing waits; the control thread need not be woken.</summary>
     public bool IsEmpty => Volatile.Read(ref _cursors.Tail) == Volatile.Read(ref _cursors.Head);
 
+    /// <summary>How many wait.</summary>
+    public int Count => (int)(Volatile.Read(ref _cursors.Head) - Volatile.Read(ref _cursors.Tail));
+
     public long Lost => Volatile.Read(ref _cursors.Lost);
 
     public bool TryAdd(in ShardEvent happened)

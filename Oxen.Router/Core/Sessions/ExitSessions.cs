@@ -17,6 +17,9 @@ internal sealed class ExitSessions : IDisposable
     private static readonly TimeSpan MaxLifetime = TimeSpan.FromHours(24);
     private const int MaxPathsPerSession = 4;
 
+    // Bytes of streams that all sessions together have under way here.
+    private const long MaxKeptBytes = 256L << 20;
+
     // Ours.
     private static readonly TimeSpan OrphanPatience = TimeSpan.FromSeconds(60);
 
@@ -75,6 +78,7 @@ internal sealed class ExitSessions : IDisposable
                 Retry = QuicRetryPolicy.Never, // the path itself is the proof of address
                 MaxConnectionsPerAddress = 2,  // one session cannot take the handshakes of the others; one may be closing
                 MaxHalfOpen = 1024,
+                MaxKeptBytes = MaxKeptBytes,
                 Server = new TlsServerOptions { Identity = identity, Alpn = [ClientSessions.Alpn] },
             },
             entropy);

@@ -11,12 +11,16 @@ internal static class ParserFuzz
 {
     public delegate bool Parser(ReadOnlySpan<byte> input);
 
+    /// <summary>OXEN_FUZZ_SCALE: so many times the usual number of inputs.</summary>
+    private static readonly double Scale = double.TryParse(Environment.GetEnvironmentVariable("OXEN_FUZZ_SCALE"), out double asked) && asked > 0 ? asked : 1;
+
     /// <param name="parse">True: the input got past the parser's first check.</param>
     /// <param name="allocation">Bytes that one input may allocate.</param>
     /// <param name="alphabet">Where random bytes are drawn from; empty: any byte.</param>
     public static void Run(string name, int rounds, byte[][] valid, long allocation, Parser parse, string alphabet = "", double share = 0.3)
     {
-        var random = new SeededEntropy(77);
+        rounds = (int)Math.Min(int.MaxValue, rounds * Scale);
+        var random = new SeededEntropy(SimWorld.SeedOr(77));
         byte[] letters = Encoding.Latin1.GetBytes(alphabet);
         byte[] work = new byte[valid.Max(v => v.Length) + 64];
         foreach (byte[] good in valid) Assert.True(parse(good), $"{name}: a valid input is refused: {Convert.ToHexString(good)}");

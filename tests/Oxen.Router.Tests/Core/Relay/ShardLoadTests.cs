@@ -70,6 +70,45 @@ public sealed class ShardLoadTests
         Assert.Equal(0, allocated);
     }
 
+    // Jain, Chiu, Hawe: (sum x)^2 / (n * sum x^2), 1 when all have the same.
+    [Theory]
+    [InlineData(1)]
+    [InlineData(3)]
+    public void One_hog_among_ninety_nine_light_paths_takes_nothing_of_theirs_and_equals_get_equal_shares(int hogs)
+    {
+        const int Paths = 100;
+        var fairness = new PathFairness(Paths);
+        var dice = new SeededEntropy(99);
+        long[] came = new long[Paths], passed = new long[Paths];
+        for (int batch = 0; batch < 4000; batch++)
+        {
+            // Sixteen receives of 45: the hogs fill what the light ones leave, in an order that chance gives.
+            fairness.BeginBatch(full: true, kernelDrops: 50);
+            for (int i = 0; i < 720; i++)
+            {
+                int slot = dice.Next(100) < 25 ? hogs + dice.Next(Paths - hogs) : dice.Next(hogs);
+                bool counts = batch >= 500;
+                if (counts) came[slot]++;
+                if (fairness.TryPass(slot) && counts) passed[slot]++;
+            }
+
+            fairness.EndBatch();
+        }
+
+        double lightPassed = 0, lightCame = 0;
+        for (int slot = hogs; slot < Paths; slot++)
+        {
+            lightPassed += passed[slot];
+            lightCame += came[slot];
+        }
+
+        Assert.True(lightPassed / lightCame >= 0.99, $"the light paths lost {lightCame - lightPassed} of {lightCame}");
+        Assert.True(Jain(passed[hogs..]) >= 0.95 && Jain(passed[..hogs]) >= 0.95, $"{Jain(passed[hogs..])} and {Jain(passed[..hogs])}");
+        Assert.True(passed[..hogs].Sum() < 0.75 * came[..hogs].Sum(), "the hogs were cut");
+
+        static double Jain(long[] x) => Math.Pow(x.Sum(), 2) / (x.Length * x.Sum(v => (double)v * v));
+    }
+
     [Fact]
     public void Under_overload_the_heavy_path_is_cut_and_the_light_ones_lose_nothing()
     {
