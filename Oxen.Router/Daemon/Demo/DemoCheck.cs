@@ -6,6 +6,7 @@ using Oxen.Router.Core.Packets;
 using Oxen.Router.Daemon.Commands;
 using Oxen.Router.Daemon.Doors;
 using Oxen.Router.Daemon.Terminal;
+using Oxen.Router.Handlers;
 using Oxen.Router.Hosting;
 
 namespace Oxen.Router.Daemon.Demo;
@@ -14,7 +15,7 @@ namespace Oxen.Router.Daemon.Demo;
 /// `oxen demo --check`: moves data both ways through the proxy and compares digests, fetches over IPv6, sends UDP, stores a message and
 /// takes two of those that keep it away, takes a relay of the path away in the middle of a transfer, and says what it saw.
 /// </summary>
-internal sealed class DemoCheck(DemoOptions options, DemoNetwork network, DemoTargets targets, ProxyDoors doors, DemoSwarm swarm, DemoJournal journal, SharedDropCounters doorDrops, double firstByteMilliseconds)
+internal sealed class DemoCheck(DemoOptions options, DemoNetwork network, DemoTargets targets, ProxyDoors doors, DemoSwarm swarm, INameSource names, DemoJournal journal, SharedDropCounters doorDrops, double firstByteMilliseconds)
 {
     private const long TransferBytes = 64L << 20;
     private const int Datagrams = 64;
@@ -37,13 +38,14 @@ internal sealed class DemoCheck(DemoOptions options, DemoNetwork network, DemoTa
         bool v6Ok = await FetchIPv6Async(cancel).ConfigureAwait(false);
         bool udpOk = await EchoUdpAsync(cancel).ConfigureAwait(false);
         DemoSwarmResult stored = await StoreAsync(cancel).ConfigureAwait(false);
+        bool onsOk = await ResolveAsync(cancel).ConfigureAwait(false);
         ClientView view = await ProbedViewAsync(cancel).ConfigureAwait(false);
         double? repair = null;
         bool repairOk = true;
         if (options.Spares > 0) (repairOk, repair) = await RepairAsync(cancel).ConfigureAwait(false);
         SortedDictionary<string, long> drops = await DemoCommand.DropsAsync(network, doorDrops).ConfigureAwait(false);
         double[] builds = journal.BuildMilliseconds;
-        bool ok = downOk && upOk && v6Ok && udpOk && stored.Ok && repairOk;
+        bool ok = downOk && upOk && v6Ok && udpOk && stored.Ok && onsOk && repairOk;
 
         if (options.Json)
         {
@@ -66,6 +68,7 @@ internal sealed class DemoCheck(DemoOptions options, DemoNetwork network, DemoTa
                 json.WriteBoolean("swarm_ok", stored.Ok);
                 json.WriteNumber("swarm_store_ms", Math.Round(stored.StoreMilliseconds));
                 json.WriteNumber("swarm_retrieve_ms", Math.Round(stored.RetrieveMilliseconds));
+                json.WriteBoolean("ons_ok", onsOk);
                 json.WriteBoolean("repair_ok", repairOk);
                 json.WriteStartObject("drops");
                 foreach ((string reason, long count) in drops) json.WriteNumber(reason, count);
@@ -190,6 +193,18 @@ internal sealed class DemoCheck(DemoOptions options, DemoNetwork network, DemoTa
         DemoSwarmResult result = await DemoSwarmCheck.RunAsync(swarm, network.Client.Client!, doors.Socks!, limit.Token).ConfigureAwait(false);
         Add("a message waits", result.Ok, result.Words);
         return result;
+    }
+
+    /// <summary>Asks exits for a name that was bought and for one that was not; both answers must be proven.</summary>
+    private async Task<bool> ResolveAsync(CancellationToken cancel)
+    {
+        using var limit = Limit(cancel);
+        string name = DemoLedger.Name[..^".loki".Length];
+        NameAnswer found = await names.ResolveAsync(name, limit.Token).ConfigureAwait(false);
+        NameAnswer absent = await names.ResolveAsync("nobody-has-this-one", limit.Token).ConfigureAwait(false);
+        bool ok = found.Outcome == NameOutcome.Found && found.Address.Span.SequenceEqual(network.Ledger!.Address.Span) && absent.Outcome == NameOutcome.NotFound;
+        Add(DemoLedger.Name, ok, ok ? "looked up through a path of its own, with proof; another name proven absent" : found.Outcome == NameOutcome.Unavailable ? found.Reason : absent.Outcome == NameOutcome.Unavailable ? absent.Reason : $"{found.Outcome}, and a name that nobody has: {absent.Outcome}");
+        return ok;
     }
 
     /// <summary>Stops the middle relay of the path in use during a download; the download must end well, over a spare.</summary>

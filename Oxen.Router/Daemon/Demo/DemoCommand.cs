@@ -9,6 +9,7 @@ using Oxen.Router.Core.Paths;
 using Oxen.Router.Daemon.Commands;
 using Oxen.Router.Daemon.Demo.Tunnel;
 using Oxen.Router.Daemon.Doors;
+using Oxen.Router.Daemon.Names;
 using Oxen.Router.Daemon.Status;
 using Oxen.Router.Daemon.Terminal;
 using Oxen.Router.Exit;
@@ -31,6 +32,8 @@ internal static class DemoCommand
         var drops = new SharedDropCounters();
         await using DemoTargets targets = await DemoTargets.StartAsync(DemoPlace.Loopback, cancel).ConfigureAwait(false);
         var paths = new ClientPathOptions { Hops = options.Hops, Spares = options.Spares };
+        await using var ledger = new DemoLedger();
+        if (options.Processes) await ledger.BeginAsync().ConfigureAwait(false);
         var wanted = new DemoNetworkOptions
         {
             Relays = options.Relays,
@@ -40,6 +43,7 @@ internal static class DemoCommand
             Entropy = seeded is null ? static () => new SystemEntropy() : () => seeded,
             OnNotice = journal.Add,
             Processes = options.Processes,
+            Ledger = ledger,
         };
         await using DemoNetwork network = await DemoNetwork.StartAsync(wanted, cancel).ConfigureAwait(false);
         ClientService client = network.Client.Client!;
@@ -51,12 +55,14 @@ internal static class DemoCommand
         // Only now: nothing that starts beside may delay the first byte.
         await using DemoSwarm swarm = await DemoSwarm.StartAsync(network.Slots, cancel).ConfigureAwait(false);
         await using DemoService? service = options.Check ? null : await DemoService.StartAsync(network, paths, targets, cancel).ConfigureAwait(false);
-        var endpoints = new DemoEndpoints(network, doors, targets, swarm, statusPath, service?.Address);
+        if (!options.Processes) await ledger.BeginAsync().ConfigureAwait(false); // after the first byte: opening it takes the processor
+        using NameEnd names = await NameAsync(ledger, network, client, cancel).ConfigureAwait(false);
+        var endpoints = new DemoEndpoints(network, doors, targets, swarm, ledger, statusPath, service?.Address);
         if (options.EndpointsFile is { } file) await WriteEndpointsAsync(file, endpoints, cancel).ConfigureAwait(false);
 
         if (options.Check)
         {
-            var check = new DemoCheck(options, network, targets, doors, swarm, journal, drops, firstByte);
+            var check = new DemoCheck(options, network, targets, doors, swarm, names.Source, journal, drops, firstByte);
             return await check.RunAsync(screen, cancel).ConfigureAwait(false);
         }
 
@@ -76,6 +82,15 @@ internal static class DemoCommand
 
         if (!options.Json) screen.Output.WriteLine("Stopping.");
         return ExitCode.Ok;
+    }
+
+    /// <summary>The routers become service nodes and `hello.loki` is bought; what looks names up comes back.</summary>
+    private static async Task<NameEnd> NameAsync(DemoLedger ledger, DemoNetwork network, ClientService client, CancellationToken cancel)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        limit.CancelAfter(ReadyPatience);
+        await ledger.FillAsync(network.Members, DemoLedger.Name, limit.Token).ConfigureAwait(false);
+        return NameEnd.OverPaths(ledger.Genesis, client, TimeSpan.FromMinutes(5), TimeProvider.System);
     }
 
     /// <summary>The exceptions to the exits' policy: the demo's own targets and storage nodes on loopback.</summary>
@@ -141,11 +156,12 @@ internal static class DemoCommand
 
     /// <summary>Where everything of a running demo is found.</summary>
     /// <param name="Service">Address of its hidden service; null: it has none.</param>
-    private sealed record DemoEndpoints(DemoNetwork Network, ProxyDoors Doors, DemoTargets Targets, DemoSwarm Swarm, string Status, string? Service);
+    private sealed record DemoEndpoints(DemoNetwork Network, ProxyDoors Doors, DemoTargets Targets, DemoSwarm Swarm, DemoLedger Ledger, string Status, string? Service);
 
     private static void WriteEndpoints(Utf8JsonWriter json, DemoEndpoints endpoints)
     {
-        (DemoNetwork network, ProxyDoors doors, DemoTargets targets, DemoSwarm swarm, string status, string? service) = endpoints;
+        (DemoNetwork network, ProxyDoors doors, DemoTargets targets, DemoSwarm swarm, DemoLedger ledger, string status, string? service) = endpoints;
+        json.WriteString("ons_rpc", ledger.Rpc.ToString());
         json.WriteString("socks", doors.Socks!.ToString());
         json.WriteString("http", doors.Http!.ToString());
         json.WriteString("web_target", targets.Url);

@@ -30,6 +30,9 @@ internal sealed record DemoNetworkOptions
 
     /// <summary>Each relay and exit in a process of its own.</summary>
     public bool Processes { get; init; }
+
+    /// <summary>The routers' ledger; open already if they are processes of their own. Null: none.</summary>
+    public DemoLedger? Ledger { get; init; }
 }
 
 /// <summary>
@@ -70,6 +73,11 @@ internal sealed class DemoNetwork : IAsyncDisposable
     /// <summary>Places for storage nodes at routers of this process.</summary>
     public IReadOnlyList<DemoSlot> Slots => _slots;
 
+    public DemoLedger? Ledger => _options.Ledger;
+
+    /// <summary>Identities and addresses of the relays and exits, in their order.</summary>
+    public List<(RouterIdentity Identity, IPEndPoint Address)> Members { get; } = [];
+
     /// <summary>With a process for each router: where their files are.</summary>
     public DemoDirectory? Files { get; }
 
@@ -105,6 +113,7 @@ internal sealed class DemoNetwork : IAsyncDisposable
 
     private async Task BeginAsync(CancellationToken cancel)
     {
+        if (Files is not null && _options.Ledger is { } ledger) Files.SetLedger(ledger);
         IEntropy entropy = _options.Entropy();
         using RouterIdentity listKey = RouterIdentity.Create(entropy);
         int count = _options.Relays + _options.Exits;
@@ -155,7 +164,7 @@ internal sealed class DemoNetwork : IAsyncDisposable
             Identity = identity,
             OnionKeys = ring,
             ExitPolicy = exit ? ExitPolicy.CreateDefault(_options.Exceptions) : null,
-            Plugins = [new PingPlugin(), new IntrosetPlugin(), new SwarmPlugin(() => slot.Node)],
+            Plugins = [new PingPlugin(), new IntrosetPlugin(), new SwarmPlugin(() => slot.Node), .. _options.Ledger is null ? [] : new IRouterPlugin[] { _options.Ledger.Plugin }],
             Shard = Shard,
             Entropy = _options.Entropy,
             OnNotice = _options.OnNotice,
@@ -170,7 +179,7 @@ internal sealed class DemoNetwork : IAsyncDisposable
         IPEndPoint listen = DemoDirectory.FreeEndPoint(address);
         byte[] seed = new byte[OnionKeyPair.SeedBytes];
         entropy.FillSecret(seed);
-        using RouterIdentity identity = RouterIdentity.Create(entropy);
+        RouterIdentity identity = Keep(RouterIdentity.Create(entropy));
         using var onion = new OnionKeyPair(seed);
         files.AddKeys(name, identity, seed);
         (string config, string status) = files.AddConfig(name, listen, operatorLabel, listKey, Network, exit ? _options.Exceptions : null);
@@ -182,6 +191,7 @@ internal sealed class DemoNetwork : IAsyncDisposable
     {
         long unix = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
         Names.Add(identity.Id.ToString(), name);
+        Members.Add((identity, address.ToIPEndPoint()));
         _contacts.Add(RouterContact.Create(identity, onion, exit ? RouterCapabilities.Exit : RouterCapabilities.Relay, [address], "demo", operatorLabel, unix - Hour, unix + 30 * Day));
     }
 
