@@ -30,8 +30,8 @@ internal sealed partial class ConfigReader
         if (section.Span is null) return null;
         string genesis = Path(section, "genesis", required: true);
         Uri? follow = section.Values.TryGetValue("follow", out KeyValueSyntax? item) ? Url(item, "follow") : null;
-        TimeSpan interval = section.Values.ContainsKey("interval") ? Time(section, "interval", TimeSpan.Zero) : TimeSpan.Zero;
-        if (follow is not null && section.Values.ContainsKey("interval")) Report(section.Values["interval"].Value!.Span, ConfigDiagnostic.Contradiction, "a ledger that follows another makes no blocks, and `interval` is their pace", "Leave one of them out.");
+        TimeSpan interval = Time(section, "interval", TimeSpan.Zero);
+        if (follow is not null && section.Values.TryGetValue("interval", out KeyValueSyntax? pace)) Report(pace.Value!.Span, ConfigDiagnostic.Contradiction, "a ledger that follows another makes no blocks, and `interval` is their pace", "Leave one of them out.");
         string beside = System.IO.Path.GetFullPath(_file);
         return new LedgerConfig
         {
