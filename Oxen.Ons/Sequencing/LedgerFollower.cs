@@ -77,10 +77,8 @@ internal sealed class LedgerFollower : IAsyncDisposable
     {
         try
         {
-            while (await FetchAsync(host, cancel).ConfigureAwait(false))
-            {
-                // as long as whole pages come
-            }
+            // From the first block that is not ours: its signatures may have come by now. Then page after page.
+            for (int at = 0; at >= 0;) at = await FetchAsync(host, at, cancel).ConfigureAwait(false);
 
             Trouble = "";
             return true;
@@ -117,28 +115,31 @@ internal sealed class LedgerFollower : IAsyncDisposable
         }
     }
 
-    // One page. True: there may be another.
-    private async Task<bool> FetchAsync(LedgerHost host, CancellationToken cancel)
+    // One page of blocks, from the one after `at` pending ones on. Where the next page begins; -1: there is none.
+    private async Task<int> FetchAsync(LedgerHost host, int at, CancellationToken cancel)
     {
-        // The first pending one again: its signatures may have come, and if it is another now, so is all after it.
         if (_pending.Count > 0 && !ReferenceEquals(_pending[0].Before, host.State)) _pending.Clear();
-        JsonElement answer = await _server.CallAsync("ledger_blocks", new { from = host.State.Height + 1, count = LedgerRpc.MaxBlocks }, cancel).ConfigureAwait(false);
+        JsonElement answer = await _server.CallAsync("ledger_blocks", new { from = host.State.Height + 1 + (ulong)at, count = LedgerRpc.MaxBlocks }, cancel).ConfigureAwait(false);
         JsonElement[] blocks = [.. answer.GetProperty("blocks").EnumerateArray()], signatures = [.. answer.GetProperty("signatures").EnumerateArray()];
         ulong newest = answer.GetProperty("height").GetUInt64();
         if (blocks.Length != signatures.Length || blocks.Length > LedgerRpc.MaxBlocks) throw new InvalidDataException($"{_server.Server} gave blocks without signatures");
-        for (int i = 0; i < blocks.Length; i++) Take(host, i, blocks[i].GetBytesFromBase64(), SignaturesOf(signatures[i].GetBytesFromBase64()));
-        if (_pending.Count == 0) return false;
+        for (int i = 0; i < blocks.Length; i++) Take(host, at + i, blocks[i].GetBytesFromBase64(), SignaturesOf(signatures[i].GetBytesFromBase64()));
+        if (blocks.Length == 0 || _pending.Count == 0) return -1;
         if (_pending[^1].After.Height == newest) await SignTipAsync(cancel).ConfigureAwait(false);
         int whole = _pending.FindLastIndex(b => b.Signatures.IsQuorum(b.Header, b.After.Committee, host.State.Network)) + 1;
-        if (whole == 0) return false;
-        if (!await host.AdoptAsync(_pending[..whole], cancel).ConfigureAwait(false))
+        if (whole > 0)
         {
-            _pending.Clear();
-            throw new InvalidDataException("this copy's store already has another block of that height");
+            if (!await host.AdoptAsync(_pending[..whole], cancel).ConfigureAwait(false))
+            {
+                _pending.Clear();
+                throw new InvalidDataException("this copy's store already has another block of that height");
+            }
+
+            _pending.RemoveRange(0, whole);
         }
 
-        _pending.RemoveRange(0, whole);
-        return host.State.Height < newest && _pending.Count == 0;
+        int next = at + blocks.Length - whole;
+        return next >= 0 && next <= _pending.Count && next < MostPending && host.State.Height + (ulong)next < newest ? next : -1;
     }
 
     private void Take(LedgerHost host, int at, byte[] bytes, HeaderSignatures signatures)

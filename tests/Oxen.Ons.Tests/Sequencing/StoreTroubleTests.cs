@@ -25,7 +25,7 @@ public class StoreTroubleTests
         Receipt[] receipts = await Task.WhenAll(sent);
         Assert.All(receipts, r => Assert.Null(r.Refusal));
         Assert.Equal(20UL, host.State.Account(Key("carol").Id).Balance);
-        Assert.Equal(0, store.Failures);
+        Assert.InRange(store.Failures, 0, durable ? 2 : 0); // what was durable is found, and nothing is left to append
         Assert.Contains(words, w => w.Contains("does not answer: the disk is on fire", StringComparison.Ordinal));
         Assert.Equal("", host.Trouble);
         foreach (Receipt receipt in receipts)
