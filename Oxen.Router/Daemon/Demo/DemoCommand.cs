@@ -194,7 +194,7 @@ internal static class DemoCommand
 
     private static void Introduce(Screen screen, DemoOptions options, DemoEndpoints endpoints, double firstByte)
     {
-        (_, ProxyDoors doors, DemoTargets targets, DemoSwarm swarm, string status, string? service) = endpoints;
+        (_, ProxyDoors doors, DemoTargets targets, DemoSwarm swarm, _, string status, string? service) = endpoints;
         TextWriter to = screen.Output;
         to.WriteLine(string.Create(CultureInfo.InvariantCulture, $"A network of {options.Relays} relays and {options.Exits} exits runs on this machine; the first byte came through {options.Hops} hops after {firstByte / 1000:F1} s."));
         to.WriteLine();
