@@ -47,16 +47,17 @@ internal static class DemoCommand
         };
         await using DemoNetwork network = await DemoNetwork.StartAsync(wanted, cancel).ConfigureAwait(false);
         ClientService client = network.Client.Client!;
+        using NameEnd names = NameEnd.OverPaths(ledger.Genesis, client, TimeSpan.FromMinutes(5), TimeProvider.System);
         string statusPath = network.Files?.StatusSocket ?? Path.Combine(Path.GetTempPath(), string.Create(CultureInfo.InvariantCulture, $"oxen-demo-{Environment.ProcessId}.sock"));
-        await using StatusSocket status = StatusSocket.Open(statusPath, () => ReportAsync(network), (name, stop) => PingReport.MeasureAsync(name, network.Client, names: null, stop));
-        await using ProxyDoors doors = await ProxyDoors.OpenAsync(client, new ServiceReach(network.Client.Hidden!.Clients, network.Client.Hidden.Clients, null), options.Socks, options.Http, new Dictionary<string, string>(), drops, cancel).ConfigureAwait(false);
+        await using StatusSocket status = StatusSocket.Open(statusPath, () => ReportAsync(network), (name, stop) => PingReport.MeasureAsync(name, network.Client, names: names.Source, stop));
+        await using ProxyDoors doors = await ProxyDoors.OpenAsync(client, new ServiceReach(network.Client.Hidden!.Clients, network.Client.Hidden.Clients, names.Source), options.Socks, options.Http, new Dictionary<string, string>(), drops, cancel).ConfigureAwait(false);
         await WaitReadyAsync(client, cancel).ConfigureAwait(false);
         double firstByte = await FirstByteAsync(doors, targets, cancel).ConfigureAwait(false);
         // Only now: nothing that starts beside may delay the first byte.
         await using DemoSwarm swarm = await DemoSwarm.StartAsync(network.Slots, cancel).ConfigureAwait(false);
         await using DemoService? service = options.Check ? null : await DemoService.StartAsync(network, paths, targets, cancel).ConfigureAwait(false);
         if (!options.Processes) await ledger.BeginAsync().ConfigureAwait(false); // after the first byte: opening it takes the processor
-        using NameEnd names = await NameAsync(ledger, network, client, cancel).ConfigureAwait(false);
+        await FillAsync(ledger, network, service, cancel).ConfigureAwait(false);
         var endpoints = new DemoEndpoints(network, doors, targets, swarm, ledger, statusPath, service?.Address);
         if (options.EndpointsFile is { } file) await WriteEndpointsAsync(file, endpoints, cancel).ConfigureAwait(false);
 
@@ -84,13 +85,12 @@ internal static class DemoCommand
         return ExitCode.Ok;
     }
 
-    /// <summary>The routers become service nodes and `hello.loki` is bought; what looks names up comes back.</summary>
-    private static async Task<NameEnd> NameAsync(DemoLedger ledger, DemoNetwork network, ClientService client, CancellationToken cancel)
+    /// <summary>The routers become service nodes, and `hello.loki` is bought for the hidden service.</summary>
+    private static async Task FillAsync(DemoLedger ledger, DemoNetwork network, DemoService? service, CancellationToken cancel)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         limit.CancelAfter(ReadyPatience);
-        await ledger.FillAsync(network.Members, DemoLedger.Name, limit.Token).ConfigureAwait(false);
-        return NameEnd.OverPaths(ledger.Genesis, client, TimeSpan.FromMinutes(5), TimeProvider.System);
+        await ledger.FillAsync(network.Members, DemoLedger.Name, service is null ? (ReadOnlyMemory<byte>?)null : service.Key, limit.Token).ConfigureAwait(false);
     }
 
     /// <summary>The exceptions to the exits' policy: the demo's own targets and storage nodes on loopback.</summary>

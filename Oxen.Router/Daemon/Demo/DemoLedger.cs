@@ -40,6 +40,7 @@ internal sealed class DemoLedger : IAsyncDisposable
     {
         Genesis = Genesis.Create("oxen-demo", (ulong)DateTimeOffset.UtcNow.ToUnixTimeMilliseconds(), LedgerRules.Default, Committee.Of([_founder.Id]), [KeyValuePair.Create(_operator.Id, Money)]);
         Plugin = new OnsPlugin(Opening);
+        Address = _service.Id.ToArray();
     }
 
     public Genesis Genesis { get; }
@@ -51,7 +52,7 @@ internal sealed class DemoLedger : IAsyncDisposable
     public OnsPlugin Plugin { get; }
 
     /// <summary>What <see cref="Name"/> stands for: an address of a hidden service.</summary>
-    public ReadOnlyMemory<byte> Address => _service.Id.ToArray();
+    public ReadOnlyMemory<byte> Address { get; private set; }
 
     public Uri Rpc => _rpc!.Address;
 
@@ -63,8 +64,9 @@ internal sealed class DemoLedger : IAsyncDisposable
     }
 
     /// <summary>Registers the routers as service nodes with their whole stakes, and buys a name. Done when all of it is durable and signed.</summary>
-    public async Task FillAsync(IReadOnlyList<(RouterIdentity Identity, IPEndPoint Address)> routers, string name, CancellationToken cancel)
+    public async Task FillAsync(IReadOnlyList<(RouterIdentity Identity, IPEndPoint Address)> routers, string name, ReadOnlyMemory<byte>? address, CancellationToken cancel)
     {
+        Address = address ?? Address;
         LedgerHost host = await Opening.WaitAsync(cancel).ConfigureAwait(false);
         var sent = new List<Task<Receipt>>();
         foreach ((RouterIdentity identity, _) in routers)
@@ -74,7 +76,7 @@ internal sealed class DemoLedger : IAsyncDisposable
             sent.Add(SendAsync(host, nonce => new NodeRegisterBody(node.Id, 0, host.State.Rules.StakeRequirement, [], []).SignedBy(node, _operator.Id, nonce, Genesis.Network), cancel));
         }
 
-        byte[] stored = ValueCipher.Encrypt(_service.Id.ToArray(), name, RandomNumberGenerator.GetBytes(ValueCipher.NonceBytes));
+        byte[] stored = ValueCipher.Encrypt(Address.Span, name, RandomNumberGenerator.GetBytes(ValueCipher.NonceBytes));
         var payload = new NamePayload { RawType = (ushort)NameType.Lokinet, Hash = NameHash.Of(name), Owner = NameOwner.Of(_operator.Id), Value = stored };
         sent.Add(SendAsync(host, _ => new NameBody(NamePrices.Price((int)NameType.Lokinet, NamePrices.LatestHardFork)!.Value, payload), cancel));
         foreach (Receipt receipt in await Task.WhenAll(sent).ConfigureAwait(false))

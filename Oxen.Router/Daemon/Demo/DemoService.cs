@@ -22,6 +22,9 @@ internal sealed class DemoService : IAsyncDisposable
         _runner = runner;
     }
 
+    /// <summary>Its Ed25519 public key: what a name stands for.</summary>
+    public byte[] Key => _runner.Address.ToArray();
+
     public string Address => _runner.Address.ToString();
 
     public string Url => $"http://{Address}/";

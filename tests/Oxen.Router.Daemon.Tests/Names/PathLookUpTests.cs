@@ -23,7 +23,7 @@ public sealed class PathLookUpTests
         await using var ledger = new DemoLedger();
         await using DemoNetwork network = await DemoNetwork.StartAsync(Small(ledger), limit.Token);
         await ledger.BeginAsync();
-        await ledger.FillAsync(network.Members, DemoLedger.Name, limit.Token);
+        await ledger.FillAsync(network.Members, DemoLedger.Name, null, limit.Token);
         using NameEnd names = NameEnd.OverPaths(ledger.Genesis, network.Client.Client!, TimeSpan.FromMinutes(5), TimeProvider.System);
         NameAnswer found = await names.Source.ResolveAsync("hello", limit.Token);
         Assert.Equal((NameOutcome.Found, "", Convert.ToHexString(ledger.Address.Span)), (found.Outcome, found.Reason, Convert.ToHexString(found.Address.Span)));
