@@ -28,6 +28,9 @@ public readonly struct NameHash : IEquatable<NameHash>
         _d = BinaryPrimitives.ReadUInt64BigEndian(hash[24..]);
     }
 
+    /// <summary>The first eight bytes, for tables.</summary>
+    internal ulong Head => _a;
+
     /// <summary>True for the two hashes that no ledger takes: that of the empty name, and 32 zero bytes.</summary>
     public bool IsForbidden => this == default || this == Of("");
 

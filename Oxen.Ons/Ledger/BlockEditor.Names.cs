@@ -112,5 +112,6 @@ internal sealed partial class BlockEditor
         Own(after.Backup, key);
         _tree = _tree.Set(key, after);
         _touched.Add(key);
+        _names.Add(after);
     }
 }

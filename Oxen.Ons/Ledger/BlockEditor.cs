@@ -13,6 +13,7 @@ internal sealed partial class BlockEditor
     private readonly ulong _height;
     private readonly ulong _unixMilliseconds;
     private readonly HashSet<Bytes32> _touched = [];
+    private readonly List<NameEntry> _names = [];
 
     private SparseTree _tree;
     private TotalsEntry _totals;
@@ -109,6 +110,7 @@ internal sealed partial class BlockEditor
             PayableNodes = _payable,
             Schedule = _schedule,
             Owned = _owned,
+            ChangedNames = _names,
         };
         return (header, state);
     }

@@ -23,6 +23,9 @@ internal sealed record BlockHeader(ulong Height, ulong UnixMilliseconds, Bytes32
         return reader.Failed ? null : header;
     }
 
+    /// <summary>What stands for a header at height 0: the operations' root is the network's id.</summary>
+    public static BlockHeader OfGenesis(LedgerState genesis) => new(0, genesis.UnixMilliseconds, default, genesis.Network, genesis.Root, genesis.Committee.Hash, genesis.NextCommittee.Hash);
+
     public void Write(LedgerWriter writer) => writer.U8(1).U64(Height).U64(UnixMilliseconds).Bytes(Previous).Bytes(OperationsRoot).Bytes(StateRoot).Bytes(Committee).Bytes(NextCommittee);
 
     public Bytes32 Hash(Bytes32 network)

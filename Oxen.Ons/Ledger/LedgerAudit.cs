@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using Oxen.Ons.Proofs;
 
 namespace Oxen.Ons.Ledger;
@@ -11,17 +10,6 @@ internal static class LedgerAudit
         var wrong = new List<string>();
         SparseTree rebuilt = SparseTree.Empty;
         UInt128 balances = 0, staked = 0, deposits = 0, rewards = 0;
-        var nodes = ImmutableSortedDictionary.CreateBuilder<Bytes32, NodeEntry>();
-        var schedule = ImmutableSortedSet.CreateBuilder<Due>();
-        var owned = new Dictionary<Bytes32, SortedSet<Bytes32>>();
-        int payable = 0;
-        void Own(NameOwner? owner, Bytes32 key)
-        {
-            if (owner is null) return;
-            if (!owned.TryGetValue(LedgerState.OwnerKey(owner), out SortedSet<Bytes32>? keys)) owned[LedgerState.OwnerKey(owner)] = keys = [];
-            keys.Add(key);
-        }
-
         foreach ((Bytes32 key, LedgerEntry entry) in state.Tree.All())
         {
             rebuilt = rebuilt.Set(key, entry);
@@ -32,38 +20,27 @@ internal static class LedgerAudit
                     break;
                 case CommitmentEntry commitment:
                     deposits += commitment.Deposit;
-                    schedule.Add(Due.Of(commitment, state.Rules));
                     break;
                 case NodeEntry node:
-                    nodes.Add(node.Id, node);
                     staked += node.Staked;
                     if (node.Payable) rewards += state.Totals.RewardIndex - node.RewardIndex;
-                    if (node.Payable) payable++;
-                    foreach (Due due in Due.Of(node, state.Rules)) schedule.Add(due);
-                    break;
-                case NameEntry name:
-                    Own(name.Owner, key);
-                    Own(name.Backup, key);
-                    break;
-                case ZoneEntry zone:
-                    Own(NameOwner.Of(zone.Owner), key);
-                    if (zone.Backup is { } backup) Own(NameOwner.Of(backup), key);
                     break;
             }
         }
 
         TotalsEntry totals = state.Totals;
+        LedgerIndexes indexes = LedgerIndexes.Of(state.Tree, state.Rules);
         if (!totals.Balanced) wrong.Add($"issued - burned is not what there is: {totals}");
         if (balances != totals.Balances) wrong.Add($"accounts hold {balances}, the totals say {totals.Balances}");
         if (staked != totals.Staked) wrong.Add($"stakes are {staked}, the totals say {totals.Staked}");
         if (deposits != totals.Deposits) wrong.Add($"deposits are {deposits}, the totals say {totals.Deposits}");
         if (rewards != totals.Rewards) wrong.Add($"rewards due are {rewards}, the totals say {totals.Rewards}");
-        if (payable != state.PayableNodes) wrong.Add($"{payable} nodes are payable, {state.PayableNodes} are counted");
+        if (indexes.PayableNodes != state.PayableNodes) wrong.Add($"{indexes.PayableNodes} nodes are payable, {state.PayableNodes} are counted");
         if (rebuilt.Root != state.Root || rebuilt.Count != state.Tree.Count) wrong.Add("the tree built anew has another root");
         if (!(state.Tree.Find(TotalsEntry.Key) is TotalsEntry leaf ? leaf == totals : false)) wrong.Add("the leaf of the totals is another");
-        if (!nodes.ToImmutable().SequenceEqual(state.Nodes)) wrong.Add("the list of nodes is not that of the tree");
-        if (!schedule.ToImmutable().SetEquals(state.Schedule)) wrong.Add("the schedule does not follow from the tree");
-        if (owned.Count != state.Owned.Count || owned.Any(o => !(state.Owned.GetValueOrDefault(o.Key) ?? []).SetEquals(o.Value))) wrong.Add("the index of owners does not follow from the tree");
+        if (!indexes.Nodes.SequenceEqual(state.Nodes)) wrong.Add("the list of nodes is not that of the tree");
+        if (!indexes.Schedule.SetEquals(state.Schedule)) wrong.Add("the schedule does not follow from the tree");
+        if (indexes.Owned.Count != state.Owned.Count || indexes.Owned.Any(o => !(state.Owned.GetValueOrDefault(o.Key) ?? []).SetEquals(o.Value))) wrong.Add("the index of owners does not follow from the tree");
         return wrong;
     }
 }

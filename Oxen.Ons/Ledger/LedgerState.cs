@@ -35,6 +35,9 @@ internal sealed record LedgerState
     /// <summary>What happens by itself, and when.</summary>
     public required ImmutableSortedSet<Due> Schedule { get; init; }
 
+    /// <summary>The names that this block changed, as they are now.</summary>
+    public IReadOnlyList<NameEntry> ChangedNames { get; init; } = [];
+
     /// <summary>Keys of names and zones by who owns them, or is their backup owner.</summary>
     public required ImmutableDictionary<Bytes32, ImmutableSortedSet<Bytes32>> Owned { get; init; }
 
@@ -94,6 +97,28 @@ internal sealed record LedgerState
             PayableNodes = 0,
             Schedule = [],
             Owned = ImmutableDictionary<Bytes32, ImmutableSortedSet<Bytes32>>.Empty,
+        };
+    }
+
+    /// <summary>A state from its tree; what stands beside the tree is made anew. Null if the tree has no totals, or another committee.</summary>
+    internal static LedgerState? Restore(Genesis genesis, ulong height, ulong unixMilliseconds, Bytes32 blockHash, Committee committee, Committee next, SparseTree tree)
+    {
+        if (tree.Find(TotalsEntry.Key) is not TotalsEntry totals || tree.Find(CommitteeEntry.Key) is not CommitteeEntry entry || entry.Committee.Hash != next.Hash) return null;
+        LedgerIndexes indexes = LedgerIndexes.Of(tree, genesis.Rules);
+        return new LedgerState
+        {
+            Genesis = genesis,
+            Height = height,
+            UnixMilliseconds = unixMilliseconds,
+            BlockHash = blockHash,
+            Tree = tree,
+            Totals = totals,
+            Committee = committee,
+            NextCommittee = next,
+            Nodes = indexes.Nodes,
+            PayableNodes = indexes.PayableNodes,
+            Schedule = indexes.Schedule,
+            Owned = indexes.Owned,
         };
     }
 }

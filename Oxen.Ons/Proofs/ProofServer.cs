@@ -48,7 +48,7 @@ internal sealed class ProofServer(LedgerHost host)
 
     private async Task<HandOver?> StepAsync(ulong height, Committee known, CancellationToken cancel)
     {
-        if (host.HeaderAt(height) is not { } header || host.CommitteeOf(header.Committee) is not { } signers) return null;
+        if (await host.FindHeaderAsync(height, cancel).ConfigureAwait(false) is not { } header || host.CommitteeOf(header.Committee) is not { } signers) return null;
         HeaderSignatures signatures = await host.SignaturesAtAsync(height, cancel).ConfigureAwait(false);
         bool same = signers.Hash == known.Hash;
 

@@ -23,7 +23,7 @@ internal sealed class LedgerNameSource(LedgerHost host, TimeProvider time, Func<
         string full = NameRules.Fold(name[(dot + 1)..]) + ".loki";
         if (NameRules.Check(full, NameType.Lokinet) != NameFault.None) return new(new NameAnswer(NameOutcome.NotFound, default, KeptFor, "this is no name that anybody could register"));
         if (state.ActiveZone(_indexes.Of(full).Index) is { } zone) return new(OfZone(state, zone, _indexes.Of(full), dot < 0 ? "" : name[..dot]));
-        if (state.ActiveName(NameType.Lokinet, NameHash.Of(full)) is { } entry) return new(OfName(entry, full));
+        if (host.FindName(NameType.Lokinet, NameHash.Of(full)) is { } entry) return new(OfName(entry, full));
         return new(new NameAnswer(NameOutcome.NotFound, default, KeptFor));
     }
 

@@ -7,12 +7,11 @@ using Oxen.Router.Handlers;
 namespace Oxen.Ons.Resolving;
 
 /// <summary>
-/// Answers look-ups out of a copy of the ledger, with proofs. Only at the end of a path: a link would show who asks
+/// Answers look-ups out of a copy of the ledger, with proofs; while that is still being opened, they wait. Only at the end of a path: a link would show who asks
 /// (docs/protocol/ons.md#through-a-path).
 /// </summary>
-internal sealed class OnsPlugin(LedgerHost host) : IRouterPlugin
+internal sealed class OnsPlugin(Task<LedgerHost> opening) : IRouterPlugin
 {
-    private readonly ProofServer _proofs = new(host);
     private long _answered;
 
     public string Name => "ons";
@@ -36,6 +35,7 @@ internal sealed class OnsPlugin(LedgerHost host) : IRouterPlugin
 
     private async Task<byte[]> AnswerAsync(Bytes32 network, Bytes32 first, Bytes32 second, CancellationToken cancel)
     {
+        LedgerHost host = await opening.WaitAsync(cancel).ConfigureAwait(false);
         if (network != host.State.Network) return ProofWire.Padded(ProofStatus.OtherNetwork, ProofWire.ResolveAnswerBytes);
         if (await host.LatestSignedAsync(cancel).ConfigureAwait(false) is not { } signed) return ProofWire.Padded(ProofStatus.NothingSigned, ProofWire.ResolveAnswerBytes);
         Interlocked.Increment(ref _answered);
@@ -47,9 +47,10 @@ internal sealed class OnsPlugin(LedgerHost host) : IRouterPlugin
     {
         if (request.Origin != RequestOrigin.Path) return ResponseCode.Denied;
         if (request.Body.Length != ProofWire.WayBytes || !ProofWire.ReadWayQuestion(request.Body.ToArray(), out Bytes32 network, out ulong height, out Bytes32 committee)) return ResponseCode.BadRequest;
+        LedgerHost host = await opening.WaitAsync(request.Aborted).ConfigureAwait(false);
         byte[] answer = network != host.State.Network ? ProofWire.Padded(ProofStatus.OtherNetwork, ProofWire.WayAnswerBytes)
             : host.CommitteeOf(committee) is not { } known ? ProofWire.Padded(ProofStatus.UnknownCommittee, ProofWire.WayAnswerBytes)
-            : ProofWire.WayAnswer(await _proofs.WayAsync(height, known, request.Aborted).ConfigureAwait(false));
+            : ProofWire.WayAnswer(await new ProofServer(host).WayAsync(height, known, request.Aborted).ConfigureAwait(false));
         request.Response.Write(answer);
         return ResponseCode.Ok;
     }

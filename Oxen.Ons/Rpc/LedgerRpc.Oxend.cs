@@ -13,7 +13,7 @@ internal sealed partial class LedgerRpc
     {
         NameType type = RpcParameters.TypeOf(p.Required("type"));
         NameHash hash = RpcParameters.NameHashOf(p.Required("name_hash"), "name_hash");
-        if (host.State.ActiveName(type, hash) is not { } name) return; // an empty object says that there is none
+        if (host.FindName(type, hash) is not { } name) return; // an empty object says that there is none
         bool legacy = type == NameType.Session && name.Value.Length == 49;
         int nonce = legacy ? 0 : ValueCipher.NonceBytes;
         json.WriteString("encrypted_value", Convert.ToHexStringLower(name.Value.AsSpan(0, name.Value.Length - nonce)));

@@ -44,6 +44,11 @@ internal sealed partial class LedgerRpc(LedgerHost host)
         {
             return Error(id, e.Code, e.Message);
         }
+        catch (InvalidOperationException e) when (e.Source?.StartsWith("System.Text.Json", StringComparison.Ordinal) == true)
+        {
+            // A text of halves of characters passes the parser and is found out when it is read.
+            return Error(default, RpcRefusal.Malformed, "a text in this is no Unicode");
+        }
     }
 
     private static JsonDocument Parse(ReadOnlyMemory<byte> request)
@@ -104,7 +109,11 @@ internal sealed partial class LedgerRpc(LedgerHost host)
             case "ledger_sign":
                 return SignAsync(p, json, cancel);
             case "ledger_header":
-                Header(p, json);
+                return HeaderAsync(p, json, cancel);
+            case "ledger_blocks":
+                return BlocksAsync(p, json, cancel);
+            case "ledger_vote":
+                Vote(p, json);
                 break;
             default:
                 throw new RpcRefusal(RpcRefusal.UnknownMethod, $"there is no method {(method.Length <= 64 ? method : method[..64])}");
@@ -130,6 +139,7 @@ internal sealed partial class LedgerRpc(LedgerHost host)
         json.WriteNumber("staked", state.Totals.Staked);
         json.WriteNumber("nodes", state.Nodes.Count);
         json.WriteNumber("committee", state.NextCommittee.Members.Length);
+        json.WriteString("trouble", host.Trouble);
     }
 
     private void Account(RpcParameters p, Utf8JsonWriter json)
@@ -147,11 +157,11 @@ internal sealed partial class LedgerRpc(LedgerHost host)
         json.WriteNumber("height", host.State.Height);
     }
 
-    private void Header(RpcParameters p, Utf8JsonWriter json)
+    private async Task HeaderAsync(RpcParameters p, Utf8JsonWriter json, CancellationToken cancel)
     {
         p.Only("height");
         ulong height = p.Number("height");
-        BlockHeader header = host.HeaderAt(height) ?? throw new RpcRefusal(RpcRefusal.BadParameters, $"there is no block {height}; the newest is {host.State.Height}");
+        BlockHeader header = await host.FindHeaderAsync(height, cancel).ConfigureAwait(false) ?? throw new RpcRefusal(RpcRefusal.BadParameters, $"there is no block {height}; the newest is {host.State.Height}");
         var writer = new LedgerWriter(BlockHeader.Bytes);
         header.Write(writer);
         json.WriteBase64String("header", writer.Written);

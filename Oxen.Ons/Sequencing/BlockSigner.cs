@@ -11,13 +11,14 @@ internal sealed class BlockSigner : IDisposable
 {
     private readonly LedgerHost _host;
     private readonly IReadOnlyList<LedgerKey> _keys;
+    private readonly SigningJournal _journal;
     private readonly SemaphoreSlim _gate = new(1, 1);
     private ulong _signed;
     private volatile bool _stopped;
 
-    public BlockSigner(LedgerHost host, IReadOnlyList<LedgerKey> keys)
+    public BlockSigner(LedgerHost host, IReadOnlyList<LedgerKey> keys, SigningJournal journal)
     {
-        (_host, _keys) = (host, keys);
+        (_host, _keys, _journal) = (host, keys, journal);
         if (keys.Count == 0) return;
         host.Changed += Look;
         Look();
@@ -49,14 +50,13 @@ internal sealed class BlockSigner : IDisposable
         try
         {
             ulong height = _host.State.Height;
-            if (_stopped || height <= _signed || _host.HeaderAt(height) is not { } header) return;
+            if (_stopped || height <= _signed || _host.HeaderAt(height) is not { } header || _host.StateAt(height) is not { } state) return;
+            LedgerKey[] members = [.. _keys.Where(k => state.Committee.IndexOf(k.Id) >= 0)];
             _signed = height;
-            foreach (LedgerKey key in _keys)
-            {
-                if (_host.StateAt(height) is { } state && state.Committee.IndexOf(key.Id) >= 0) await _host.SignAsync(height, key.Id, HeaderSignatures.Sign(header, key, state.Network)).ConfigureAwait(false);
-            }
+            if (members.Length == 0 || !_journal.MaySign(height, header.Hash(state.Network))) return;
+            foreach (LedgerKey key in members) await _host.SignAsync(height, key.Id, HeaderSignatures.Sign(header, key, state.Network)).ConfigureAwait(false);
         }
-        catch (Exception e) when (e is IOException or System.Data.Common.DbException or HttpRequestException or ObjectDisposedException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or System.Data.Common.DbException or HttpRequestException or OperationCanceledException or ObjectDisposedException)
         {
             // The store failed: the block stays unsigned, and the next one is tried again.
         }

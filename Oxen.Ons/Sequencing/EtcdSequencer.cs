@@ -9,7 +9,8 @@ namespace Oxen.Ons.Sequencing;
 //   PREFIX/blk/0000000000000005      the block of height 5, 16 hexadecimal digits so that keys sort as heights do
 //   PREFIX/sig/0000000000000005      the signatures under its header
 //
-// etcd answers a write after a quorum of its members has it on disk, and reads are linearizable.
+// Each request goes to one member; the next one is tried when it does not answer. A read may be asked again; of a write it is then
+// not known whether it was done, and the caller reads. etcd answers a write after a quorum of its members has it on disk, and reads are linearizable.
 
 /// <summary>Blocks in an etcd cluster.</summary>
 internal sealed class EtcdSequencer : IBlockSequencer
@@ -17,12 +18,16 @@ internal sealed class EtcdSequencer : IBlockSequencer
     private const int PageBlocks = 64; // 64 blocks of at most 1 MiB stay below what one answer should hold
 
     private readonly HttpClient _http;
+    private readonly IReadOnlyList<Uri> _members;
     private readonly string _prefix;
+    private int _at; // whom to ask first
 
-    /// <summary>`prefix` keeps networks in one cluster apart.</summary>
-    public EtcdSequencer(Uri server, string prefix)
+    /// <summary>`members` are of one cluster; `prefix` keeps networks in it apart.</summary>
+    public EtcdSequencer(IReadOnlyList<Uri> members, string prefix, TimeSpan? patience = null)
     {
-        _http = new HttpClient { BaseAddress = server, Timeout = TimeSpan.FromSeconds(30) };
+        ArgumentOutOfRangeException.ThrowIfZero(members.Count);
+        _http = new HttpClient { Timeout = patience ?? TimeSpan.FromSeconds(10) };
+        _members = members;
         _prefix = prefix;
     }
 
@@ -84,8 +89,20 @@ internal sealed class EtcdSequencer : IBlockSequencer
 
     private async Task<JsonElement> PostAsync(string method, object request, CancellationToken cancel)
     {
-        using HttpResponseMessage response = await _http.PostAsJsonAsync($"v3/kv/{method}", request, cancel).ConfigureAwait(false);
-        if (!response.IsSuccessStatusCode) throw new IOException($"etcd answered {(int)response.StatusCode} to {method}: {await response.Content.ReadAsStringAsync(cancel).ConfigureAwait(false)}");
-        return await response.Content.ReadFromJsonAsync<JsonElement>(cancel).ConfigureAwait(false);
+        for (int tries = 1; ; tries++)
+        {
+            int at = Volatile.Read(ref _at);
+            try
+            {
+                using HttpResponseMessage response = await _http.PostAsJsonAsync(new Uri(_members[at], $"v3/kv/{method}"), request, cancel).ConfigureAwait(false);
+                if (!response.IsSuccessStatusCode) throw new IOException($"etcd answered {(int)response.StatusCode} to {method}: {await response.Content.ReadAsStringAsync(cancel).ConfigureAwait(false)}");
+                return await response.Content.ReadFromJsonAsync<JsonElement>(cancel).ConfigureAwait(false);
+            }
+            catch (Exception e) when (e is HttpRequestException or IOException || (e is OperationCanceledException && !cancel.IsCancellationRequested))
+            {
+                Interlocked.CompareExchange(ref _at, (at + 1) % _members.Count, at);
+                if (method != "range" || tries >= _members.Count) throw e is OperationCanceledException ? new IOException($"{_members[at]} did not answer within {_http.Timeout.TotalSeconds:F0} s", e) : e;
+            }
+        }
     }
 }

@@ -13,11 +13,26 @@ internal sealed record LedgerHostOptions
     /// <summary>Blocks come at this pace, also empty ones; zero: a block whenever there are operations.</summary>
     public TimeSpan Interval { get; init; }
 
+    /// <summary>With an interval of zero: an empty block when none has come for so long, so that the newest proofs are never old; zero: none.</summary>
+    public TimeSpan Heartbeat { get; init; }
+
     /// <summary>Most operations that wait at once; more are refused to the caller.</summary>
     public int QueueLimit { get; init; } = 65_536;
 
     /// <summary>So many blocks back the state is kept for rollbacks and proofs.</summary>
     public int KeptStates { get; init; } = 128;
+
+    /// <summary>So many headers are kept in memory; older ones are read from the store.</summary>
+    public int KeptHeaders { get; init; } = 8192;
+
+    /// <summary>Makes no blocks: they come by <see cref="LedgerHost.AdoptAsync"/>, and operations go here.</summary>
+    public Func<Operation, CancellationToken, Task<Receipt>>? Forward { get; init; }
+
+    /// <summary>Where the state is written down now and then, so that a start need not replay everything; null: nowhere.</summary>
+    public string? SnapshotFile { get; init; }
+
+    /// <summary>Blocks between two snapshots.</summary>
+    public ulong SnapshotEvery { get; init; } = 4096;
 }
 
 // One process's copy of the ledger. Operations wait in a queue; one loop takes what is there, builds a block, has the sequencer
@@ -25,7 +40,7 @@ internal sealed record LedgerHostOptions
 // If another process took the height, its block is read and ours is built anew. Readers take State, which never changes.
 
 /// <summary>A ledger that lives: state, queue and store.</summary>
-internal sealed class LedgerHost : IAsyncDisposable
+internal sealed partial class LedgerHost : IAsyncDisposable
 {
     private readonly IBlockSequencer _sequencer;
     private readonly LedgerHostOptions _options;
@@ -33,36 +48,62 @@ internal sealed class LedgerHost : IAsyncDisposable
     private readonly Channel<(Operation Operation, TaskCompletionSource<Receipt> Done)> _queue;
     private readonly SemaphoreSlim _writing = new(1, 1);
     private readonly CancellationTokenSource _stop = new();
-    private readonly List<BlockHeader> _headers = [];
+    private readonly Dictionary<ulong, BlockHeader> _headers = [];
     private readonly LinkedList<LedgerState> _states = [];
     private readonly Dictionary<ulong, HeaderSignatures> _signatures = [];
-    private readonly Dictionary<Bytes32, Committee> _committees = [];
+    private readonly Dictionary<Bytes32, Committee> _committees;
     private readonly Lock _gate = new();
     private volatile LedgerState _state;
+    private volatile NameTable _names;
+    private volatile string _trouble = "";
     private ulong _lastSigned; // nothing older needs to be looked at for the newest signed state
-    private Task _loop = Task.CompletedTask;
+    private ulong _snapshotHeight;
+    private Task _loop = Task.CompletedTask, _snapshot = Task.CompletedTask;
 
-    private LedgerHost(IBlockSequencer sequencer, Genesis genesis, LedgerHostOptions options, TimeProvider time)
+    private LedgerHost(IBlockSequencer sequencer, LedgerState begin, BlockHeader header, IEnumerable<Committee> committees, LedgerHostOptions options, TimeProvider time)
     {
         (_sequencer, _options, _time) = (sequencer, options, time);
         _queue = Channel.CreateBounded<(Operation, TaskCompletionSource<Receipt>)>(new BoundedChannelOptions(options.QueueLimit) { SingleReader = true });
-        _state = LedgerState.Of(genesis);
-        Keep(_state, HeaderOf(_state));
+        _committees = committees.DistinctBy(c => c.Hash).ToDictionary(c => c.Hash);
+        _state = begin;
+        _names = NameTable.Of(begin.Tree);
+        _snapshotHeight = begin.Height;
+        Keep(begin, header);
     }
 
     /// <summary>Raised after <see cref="State"/> was replaced, on the writer's thread; handlers return at once.</summary>
     public event Action? Changed;
 
+    /// <summary>Raised when <see cref="Trouble"/> changes.</summary>
+    public event Action? TroubleChanged;
+
     public LedgerState State => _state;
 
     public string Engine => _sequencer.Name;
 
+    /// <summary>In words, why blocks do not become durable now; empty: they do. It tries on.</summary>
+    public string Trouble
+    {
+        get => _trouble;
+        private set
+        {
+            if (_trouble == value) return;
+            _trouble = value;
+            TroubleChanged?.Invoke();
+        }
+    }
+
+    /// <summary>The height that the start began to replay from: 0 without a snapshot.</summary>
+    public ulong StartedFrom { get; private set; }
+
     /// <summary>
-    /// Opens a ledger: replays what the store has. An empty store begins with `genesis`; with a full one it must be the same, or null.
+    /// Opens a ledger: replays what the store has, from a snapshot on if there is a good one. An empty store begins with `genesis`; with
+    /// a full one it must be the same, or null. What goes wrong leaves the store to the caller.
     /// </summary>
     /// <exception cref="InvalidDataException">What the store has is no ledger, or another one.</exception>
     public static async Task<LedgerHost> OpenAsync(IBlockSequencer sequencer, Genesis? genesis, LedgerHostOptions? options = null, TimeProvider? time = null, CancellationToken cancel = default)
     {
+        options ??= new LedgerHostOptions();
         IReadOnlyList<byte[]> first = await sequencer.ReadAsync(0, 1, cancel).ConfigureAwait(false);
         if (first.Count == 0)
         {
@@ -72,9 +113,17 @@ internal sealed class LedgerHost : IAsyncDisposable
 
         Genesis stored = first.Count == 0 ? genesis! : Genesis.Read(first[0]) ?? throw new InvalidDataException("block 0 of the store is no genesis");
         if (genesis is not null && stored.Network != genesis.Network) throw new InvalidDataException($"the store has the network {stored.Network}, not {genesis.Network}");
-        var host = new LedgerHost(sequencer, stored, options ?? new LedgerHostOptions(), time ?? TimeProvider.System);
+        LedgerState begin = LedgerState.Of(stored);
+        BlockHeader header = BlockHeader.OfGenesis(begin);
+        IEnumerable<Committee> committees = [stored.Committee];
+        if (options.SnapshotFile is { } file && LedgerSnapshot.Read(file, stored) is { } snapshot && await HeaderInAsync(sequencer, snapshot.State.Height, cancel).ConfigureAwait(false) is { } found && snapshot.IsOf(found))
+        {
+            (begin, header, committees) = (snapshot.State, found, snapshot.Committees);
+        }
+
+        var host = new LedgerHost(sequencer, begin, header, committees, options, time ?? TimeProvider.System) { StartedFrom = begin.Height };
         await host.CatchUpAsync(cancel).ConfigureAwait(false);
-        host._loop = Task.Run(host.WriteAsync, CancellationToken.None);
+        if (options.Forward is null) host._loop = Task.Run(host.WriteAsync, CancellationToken.None);
         return host;
     }
 
@@ -85,9 +134,10 @@ internal sealed class LedgerHost : IAsyncDisposable
         AccountEntry signer = _state.Account(operation.Signer);
         if (operation.Nonce < signer.Nonce) return Refuse(operation, OperationFault.Replayed, $"its nonce is {operation.Nonce}, and the signer's next is {signer.Nonce}: this number was used");
         if (!operation.VerifySignature()) return Refuse(operation, OperationFault.BadSignature, "the signature is not the signer's");
+        if (_options.Forward is { } forward) return forward(operation, cancel);
         var done = new TaskCompletionSource<Receipt>(TaskCreationOptions.RunContinuationsAsynchronously);
         if (_queue.Writer.TryWrite((operation, done))) return done.Task.WaitAsync(cancel);
-        return Refuse(operation, OperationFault.BlockFull, _loop.IsCompleted ? "the ledger has stopped: its store failed" : "too many operations wait; try again later");
+        return Refuse(operation, OperationFault.BlockFull, _loop.IsCompleted ? $"the ledger has stopped: {Trouble}" : "too many operations wait; try again later");
     }
 
     /// <summary>Reads what others appended. The store is trusted for form and signatures of operations, not for state: every root is made anew.</summary>
@@ -96,12 +146,35 @@ internal sealed class LedgerHost : IAsyncDisposable
         await _writing.WaitAsync(cancel).ConfigureAwait(false);
         try
         {
-            await FollowAsync(cancel).ConfigureAwait(false);
+            await FollowAsync(null, cancel).ConfigureAwait(false);
         }
         finally
         {
             _writing.Release();
         }
+    }
+
+    /// <summary>Takes blocks that the caller has applied, the first one to <see cref="State"/>, without trusting anybody. False: the state is another by now.</summary>
+    public async Task<bool> AdoptAsync(IReadOnlyList<AdoptedBlock> blocks, CancellationToken cancel)
+    {
+        await _writing.WaitAsync(cancel).ConfigureAwait(false);
+        try
+        {
+            foreach (AdoptedBlock block in blocks)
+            {
+                if (!ReferenceEquals(block.Before, _state) || !await _sequencer.AppendAsync(block.After.Height, block.Bytes, cancel).ConfigureAwait(false)) return false;
+                Keep(block.After, block.Header);
+                if (block.Signatures.ByMember.Count > 0) await StoreAsync(block.After.Height, block.Signatures, cancel).ConfigureAwait(false);
+            }
+        }
+        finally
+        {
+            _writing.Release();
+        }
+
+        Changed?.Invoke();
+        SnapshotNowAndThen();
+        return true;
     }
 
     /// <summary>Goes back to a kept height and forgets what came after, in the store as well.</summary>
@@ -116,10 +189,11 @@ internal sealed class LedgerHost : IAsyncDisposable
             lock (_gate)
             {
                 while (_states.Last!.Value.Height > height) _states.RemoveLast();
-                _headers.RemoveRange((int)height + 1, _headers.Count - (int)height - 1);
+                foreach (ulong above in _headers.Keys.Where(h => h > height).ToArray()) _headers.Remove(above);
                 foreach (ulong above in _signatures.Keys.Where(h => h > height).ToArray()) _signatures.Remove(above);
             }
 
+            _names = NameTable.Of(state.Tree);
             _state = state;
             _lastSigned = 0;
         }
@@ -131,16 +205,32 @@ internal sealed class LedgerHost : IAsyncDisposable
         Changed?.Invoke();
     }
 
+    /// <summary>A name of the newest state that the next block may still use; null: there is none. Several times as quick as the state's own tree.</summary>
+    public NameEntry? FindName(NameType type, NameHash hash) => _names.Find(type, hash) is { } name && name.IsActive(_state.Height + 1) ? name : null;
+
     /// <summary>A recent state, or null if it is not kept.</summary>
     public LedgerState? StateAt(ulong height)
     {
-        lock (_gate) return _states.FirstOrDefault(s => s.Height == height);
+        lock (_gate)
+        {
+            for (LinkedListNode<LedgerState>? at = _states.Last; at is not null && at.Value.Height >= height; at = at.Previous)
+            {
+                if (at.Value.Height == height) return at.Value;
+            }
+
+            return null;
+        }
     }
 
+    /// <summary>A recent header, or null.</summary>
     public BlockHeader? HeaderAt(ulong height)
     {
-        lock (_gate) return height < (ulong)_headers.Count ? _headers[(int)height] : null;
+        lock (_gate) return _headers.GetValueOrDefault(height);
     }
+
+    /// <summary>Any header up to the newest one, or null.</summary>
+    public async Task<BlockHeader?> FindHeaderAsync(ulong height, CancellationToken cancel = default)
+        => HeaderAt(height) ?? (height > _state.Height ? null : height == 0 ? BlockHeader.OfGenesis(LedgerState.Of(_state.Genesis)) : await HeaderInAsync(_sequencer, height, cancel).ConfigureAwait(false));
 
     /// <summary>The members behind a header's hash of a committee.</summary>
     public Committee? CommitteeOf(Bytes32 hash)
@@ -155,183 +245,75 @@ internal sealed class LedgerHost : IAsyncDisposable
         return read.Count == 1 ? Block.Read(read[0], _state.Network) : null;
     }
 
-    /// <summary>Adds a committee member's signature under a header. False if it is none, or the state is not kept any more.</summary>
-    public async Task<bool> SignAsync(ulong height, Bytes32 member, byte[] signature, CancellationToken cancel = default)
-    {
-        if (HeaderAt(height) is not { } header || StateAt(height) is not { } state) return false;
-        int index = state.Committee.IndexOf(member);
-        if (index < 0 || !HeaderSignatures.IsSigned(header, member, signature, state.Network)) return false;
-        HeaderSignatures now;
-        lock (_gate) now = _signatures[height] = _signatures.GetValueOrDefault(height, HeaderSignatures.None).With((byte)index, signature);
-        var writer = new LedgerWriter(1024);
-        now.Write(writer);
-        await _sequencer.PutSignaturesAsync(height, writer.ToArray(), cancel).ConfigureAwait(false);
-        return true;
-    }
-
-    public async Task<HeaderSignatures> SignaturesAtAsync(ulong height, CancellationToken cancel = default)
-    {
-        lock (_gate)
-        {
-            if (_signatures.TryGetValue(height, out HeaderSignatures? known)) return known;
-        }
-
-        byte[]? stored = await _sequencer.GetSignaturesAsync(height, cancel).ConfigureAwait(false);
-        if (stored is null) return HeaderSignatures.None;
-        HeaderSignatures? read = ReadSignatures(stored);
-        if (read is null) return HeaderSignatures.None;
-        lock (_gate) _signatures.TryAdd(height, read);
-        return read;
-    }
-
-    /// <summary>The newest kept state whose header a quorum has signed, with the signatures; null if there is none.</summary>
-    public async Task<(LedgerState State, BlockHeader Header, HeaderSignatures Signatures)?> LatestSignedAsync(CancellationToken cancel = default)
-    {
-        LedgerState[] kept;
-        ulong known;
-        lock (_gate)
-        {
-            kept = [.. _states.Reverse()];
-            known = Math.Min(_lastSigned, _state.Height);
-        }
-
-        foreach (LedgerState state in kept)
-        {
-            if (state.Height < known) break;
-            HeaderSignatures signatures = await SignaturesAtAsync(state.Height, cancel).ConfigureAwait(false);
-            if (signatures.ByMember.Count < state.Committee.Quorum || HeaderAt(state.Height) is not { } header) continue;
-            _lastSigned = state.Height;
-            return (state, header, signatures.Least(state.Committee.Quorum));
-        }
-
-        return null;
-    }
+    /// <summary>Blocks as they are stored, from a height (not 0) on.</summary>
+    public async Task<IReadOnlyList<byte[]>> ReadBlocksAsync(ulong from, int count, CancellationToken cancel) =>
+        from > _state.Height ? [] : await _sequencer.ReadAsync(from, (int)Math.Min((ulong)count, _state.Height - from + 1), cancel).ConfigureAwait(false);
 
     public async ValueTask DisposeAsync()
     {
         _queue.Writer.TryComplete();
         await _stop.CancelAsync().ConfigureAwait(false);
         await _loop.ConfigureAwait(false);
+        await _snapshot.ConfigureAwait(false);
+        if (_state.Height >= _snapshotHeight + _options.SnapshotEvery / 4) await SnapshotAsync().ConfigureAwait(false);
         await _sequencer.DisposeAsync().ConfigureAwait(false);
         _stop.Dispose();
         _writing.Dispose();
+        _signing.Dispose();
     }
 
-    private static HeaderSignatures? ReadSignatures(byte[] stored)
+    /// <summary>Writes the state down now. Does nothing without a file for it.</summary>
+    public async Task SnapshotAsync()
     {
-        var reader = new LedgerReader(stored);
-        HeaderSignatures? read = HeaderSignatures.Read(ref reader);
-        return read is not null && reader.Done ? read : null;
+        if (_options.SnapshotFile is not { } file) return;
+        LedgerState state = _state;
+        Committee[] committees;
+        lock (_gate) committees = [.. _committees.Values];
+        try
+        {
+            await Task.Run(() => LedgerSnapshot.Write(file, state, committees)).ConfigureAwait(false);
+            _snapshotHeight = state.Height;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // A start without it takes longer, and nothing else; the next height tries again.
+            Trouble = $"the snapshot cannot be written: {e.Message}";
+        }
     }
 
     private static Task<Receipt> Refuse(Operation operation, OperationFault fault, string detail) => Task.FromResult(new Receipt(operation.Id, 0, new Refusal(fault, detail)));
 
-    private static BlockHeader HeaderOf(LedgerState genesis) => new(0, genesis.UnixMilliseconds, default, genesis.Network, genesis.Root, genesis.Committee.Hash, genesis.NextCommittee.Hash);
-
-    private async Task WriteAsync()
+    private static async Task<BlockHeader?> HeaderInAsync(IBlockSequencer sequencer, ulong height, CancellationToken cancel)
     {
-        var waiting = new List<(Operation Operation, TaskCompletionSource<Receipt> Done)>();
-        try
-        {
-            while (true)
-            {
-                if (_options.Interval > TimeSpan.Zero) await Task.Delay(_options.Interval, _time, _stop.Token).ConfigureAwait(false);
-                else if (!await _queue.Reader.WaitToReadAsync(_stop.Token).ConfigureAwait(false)) return;
-                while (waiting.Count < Block.MaxOperations && _queue.Reader.TryRead(out (Operation, TaskCompletionSource<Receipt>) next)) waiting.Add(next);
-                await _writing.WaitAsync(_stop.Token).ConfigureAwait(false);
-                try
-                {
-                    await AppendAsync(waiting).ConfigureAwait(false);
-                }
-                finally
-                {
-                    _writing.Release();
-                }
-            }
-        }
-        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
-        {
-        }
-        catch (Exception e)
-        {
-            // The store is broken: whoever waits is told, and nobody is served any more.
-            foreach ((_, TaskCompletionSource<Receipt> done) in waiting) done.TrySetException(e);
-            _queue.Writer.TryComplete(e);
-        }
-        finally
-        {
-            while (_queue.Reader.TryRead(out (Operation Operation, TaskCompletionSource<Receipt> Done) left)) waiting.Add(left);
-            foreach ((_, TaskCompletionSource<Receipt> done) in waiting) done.TrySetCanceled();
-        }
+        IReadOnlyList<byte[]> read = height == 0 ? [] : await sequencer.ReadAsync(height, 1, cancel).ConfigureAwait(false);
+        if (read.Count == 0) return null;
+        var reader = new LedgerReader(read[0]);
+        return BlockHeader.Read(ref reader);
     }
 
-    // Until every waiting operation is in a block or refused; at most one block more than others got in between.
-    private async Task AppendAsync(List<(Operation Operation, TaskCompletionSource<Receipt> Done)> waiting)
+    private void SnapshotNowAndThen()
     {
-        do
-        {
-            var refused = new Dictionary<Operation, Refusal>();
-            LedgerState before = _state;
-            (Block block, LedgerState next) = StateMachine.Build(before, waiting.Select(w => w.Operation), (ulong)_time.GetUtcNow().ToUnixTimeMilliseconds(), (o, r) => { if (r is not null) refused[o] = r; });
-            if (block.Operations.Length > 0 || _options.Interval > TimeSpan.Zero)
-            {
-                if (!await _sequencer.AppendAsync(next.Height, block.ToBytes(), _stop.Token).ConfigureAwait(false))
-                {
-                    await FollowAsync(_stop.Token).ConfigureAwait(false);
-                    if (_state.Height == before.Height) throw new IOException($"{_sequencer.Name} refuses block {next.Height} and has none of that height");
-                    continue;
-                }
-
-                Keep(next, block.Header);
-                Changed?.Invoke();
-            }
-
-            // What the full block left out waits for the next one.
-            foreach ((Operation operation, TaskCompletionSource<Receipt> done) in waiting)
-            {
-                Refusal? refusal = refused.GetValueOrDefault(operation);
-                if (refusal?.Fault != OperationFault.BlockFull) done.TrySetResult(new Receipt(operation.Id, refusal is null ? next.Height : 0, refusal));
-            }
-
-            waiting.RemoveAll(w => w.Done.Task.IsCompleted);
-        }
-        while (waiting.Count > 0);
-    }
-
-    private async Task FollowAsync(CancellationToken cancel)
-    {
-        const int Page = 64;
-        bool changed = false;
-        while (true)
-        {
-            IReadOnlyList<byte[]> blocks = await _sequencer.ReadAsync(_state.Height + 1, Page, cancel).ConfigureAwait(false);
-            foreach (byte[] bytes in blocks)
-            {
-                ulong height = _state.Height + 1;
-                Block block = Block.Read(bytes, _state.Network) ?? throw new InvalidDataException($"block {height} of the store is garbled");
-                LedgerState next = StateMachine.Apply(_state, block, out string reason, trusted: true) ?? throw new InvalidDataException($"block {height} of the store breaks a rule: {reason}");
-                Keep(next, block.Header);
-                changed = true;
-            }
-
-            if (blocks.Count < Page) break;
-        }
-
-        if (changed) Changed?.Invoke();
+        if (_options.SnapshotFile is not null && _snapshot.IsCompleted && _state.Height >= _snapshotHeight + _options.SnapshotEvery) _snapshot = SnapshotAsync();
     }
 
     private void Keep(LedgerState state, BlockHeader header)
     {
         lock (_gate)
         {
-            _headers.Add(header);
+            _headers[state.Height] = header;
             _states.AddLast(state);
             _committees[state.Committee.Hash] = state.Committee;
             _committees[state.NextCommittee.Hash] = state.NextCommittee;
             if (_states.Count > _options.KeptStates) _states.RemoveFirst();
             if (state.Height >= (ulong)_options.KeptStates) _signatures.Remove(state.Height - (ulong)_options.KeptStates);
+            if (state.Height >= (ulong)_options.KeptHeaders) _headers.Remove(state.Height - (ulong)_options.KeptHeaders);
         }
 
+        // First the names: who finds one that is a block too new sees what is durable already.
+        foreach (NameEntry name in state.ChangedNames) _names.Set(name);
         _state = state;
     }
 }
+
+/// <summary>A block that was applied, between two states.</summary>
+internal sealed record AdoptedBlock(byte[] Bytes, BlockHeader Header, LedgerState Before, LedgerState After, HeaderSignatures Signatures);

@@ -116,4 +116,7 @@ internal static partial class RouterLog
 
     [LoggerMessage(1901, LogLevel.Warning, "OXN6003: the registry of nodes is not there: {Trouble}. Nobody is a relay until it is; trying on")]
     public static partial void NodesTrouble(ILogger log, string trouble);
+
+    [LoggerMessage(1902, LogLevel.Warning, "OXN6008: the ledger: {Trouble}. Trying on")]
+    public static partial void LedgerTrouble(ILogger log, string trouble);
 }

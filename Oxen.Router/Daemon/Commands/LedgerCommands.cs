@@ -75,26 +75,35 @@ internal sealed class LedgerCommands(Screen screen)
     private Command Run()
     {
         var genesis = new Option<string>("--genesis") { Description = "The network's genesis file.", HelpName = "FILE", Required = true };
-        var store = new Option<string>("--store") { Description = "sqlite:FILE, etcd:URL or postgresql:CONNECTION.", HelpName = "STORE", Required = true };
+        var store = new Option<string>("--store") { Description = "sqlite:FILE, etcd:URL[,URL] or postgresql:CONNECTION.", HelpName = "STORE", Required = true };
         var listen = new Option<string>("--listen") { Description = "Where JSON-RPC is served; port 0 takes a free one.", HelpName = "ADDR:PORT", DefaultValueFactory = _ => "127.0.0.1:22023" };
-        var sign = new Option<string[]>("--sign") { Description = "Key files of committee members; each block is signed with them.", HelpName = "FILE", AllowMultipleArgumentsPerToken = true };
+        var sign = new Option<string[]>("--sign") { Description = "Key files of committee members, accounts' or relays'; each block is signed with them. What was signed is noted in the first one's name with .signed.", HelpName = "FILE", AllowMultipleArgumentsPerToken = true };
         var interval = new Option<double>("--interval") { Description = "A block every so many seconds, also empty ones; 0: a block whenever there are operations.", HelpName = "SECONDS" };
+        var follow = new Option<string?>("--follow") { Description = "Make no blocks: copy and check those of this ledger, and send operations on to it.", HelpName = "URL" };
+        var snapshot = new Option<string?>("--snapshot") { Description = "Write the state down here now and then, and begin from it.", HelpName = "FILE" };
         var stdin = new Option<bool>("--stdin") { Description = "Stop when standard input ends: for programs that start this one." };
-        var command = new Command("run", "Run a ledger and serve it. Prints one JSON object when it is ready.") { genesis, store, listen, sign, interval, stdin };
+        var command = new Command("run", "Run a ledger and serve it. Prints one JSON object when it is ready.") { genesis, store, listen, sign, interval, follow, snapshot, stdin };
         command.SetAction(async (parsed, cancel) =>
         {
             if (!ConfigReader.TryEndPoint(parsed.GetRequiredValue(listen), out IPEndPoint? endPoint)) throw LedgerConnection.Misuse("--listen is no ADDR:PORT", "Such as 127.0.0.1:22023.");
             double seconds = parsed.GetValue(interval);
             if (seconds is < 0 or > 86_400) throw LedgerConnection.Misuse("--interval is out of range", "0 to 86400 seconds.");
+            Uri? followed = null;
+            if (parsed.GetValue(follow) is { } text && !ConfigReader.IsUrl(text, out followed)) throw LedgerConnection.Misuse($"--follow {text} is no address", "Such as http://127.0.0.1:22023/.");
+            if (followed is not null && seconds > 0) throw LedgerConnection.Misuse("--interval is the pace of blocks, and a ledger with --follow makes none", "Leave one of them out.");
+            string[] keys = parsed.GetValue(sign) ?? [];
             var config = new LedgerConfig
             {
                 GenesisFile = parsed.GetRequiredValue(genesis),
                 Store = parsed.GetRequiredValue(store),
                 Listen = endPoint,
                 Interval = TimeSpan.FromSeconds(seconds),
-                SignFiles = parsed.GetValue(sign) ?? [],
+                SignFiles = keys,
+                JournalFile = keys.Length > 0 ? keys[0] + ".signed" : null,
+                Follow = followed,
+                SnapshotFile = parsed.GetValue(snapshot),
             };
-            await using LedgerEnd ledger = await LedgerEnd.OpenAsync(config, TimeProvider.System, cancel).ConfigureAwait(false);
+            await using LedgerEnd ledger = await LedgerEnd.OpenAsync(config, null, TimeProvider.System, cancel).ConfigureAwait(false);
             screen.JsonLine(w =>
             {
                 w.WriteString("event", "ready");
@@ -136,7 +145,7 @@ internal sealed class LedgerCommands(Screen screen)
     private Command Verify()
     {
         var genesis = new Option<string>("--genesis") { Description = "The network's genesis file.", HelpName = "FILE", Required = true };
-        var store = new Option<string>("--store") { Description = "sqlite:FILE, etcd:URL or postgresql:CONNECTION.", HelpName = "STORE", Required = true };
+        var store = new Option<string>("--store") { Description = "sqlite:FILE, etcd:URL[,URL] or postgresql:CONNECTION.", HelpName = "STORE", Required = true };
         Option<bool> json = CommandTree.Json();
         var command = new Command("verify", "Replay a store from its beginning, every signature and root, and audit the end. Exits 1 if something is wrong.") { genesis, store, json };
         command.SetAction(async (parsed, cancel) =>

@@ -66,21 +66,24 @@ internal sealed class LedgerConnection : IDisposable
         using LedgerKey key = Keys.AccountFile.Load(parsed.GetRequiredValue(wallet));
         using var ledger = new LedgerConnection(parsed.GetRequiredValue(server));
         (Bytes32 id, ulong height) = await ledger.SubmitAsync(key, await make(ledger, key, cancel).ConfigureAwait(false), cancel).ConfigureAwait(false);
-        if (parsed.GetValue(json))
-        {
-            screen.Json(w =>
-            {
-                w.WriteBoolean("accepted", true);
-                w.WriteString("operation", id.ToString());
-                w.WriteNumber("height", height);
-            });
-        }
-        else
+        Receipt(screen, parsed.GetValue(json), what, id, height);
+        return ExitCode.Ok;
+    }
+
+    public static void Receipt(Screen screen, bool json, string what, Bytes32 id, ulong height)
+    {
+        if (!json)
         {
             screen.Facts(what, [(what, "accepted"), ("operation", id.ToString()), ("height", height.ToString())]);
+            return;
         }
 
-        return ExitCode.Ok;
+        screen.Json(w =>
+        {
+            w.WriteBoolean("accepted", true);
+            w.WriteString("operation", id.ToString());
+            w.WriteNumber("height", height);
+        });
     }
 
     public void Dispose() => _http.Dispose();

@@ -12,7 +12,7 @@ internal sealed class NodeCommands(Screen screen)
 {
     public Command Build() => new("node", "Service nodes: register one, add to its stake, get rewards and stake back, see it.")
     {
-        Register(), OnNode("unlock", "Ask for a stake back.", n => new NodeUnlockBody(n)), OnNode("collect", "Have a node's rewards paid out.", n => new NodeCollectBody(n)), Contribute(), Status(),
+        Register(), OnNode("unlock", "Ask for a stake back.", n => new NodeUnlockBody(n)), OnNode("collect", "Have a node's rewards paid out.", n => new NodeCollectBody(n)), Contribute(), Status(), new NodeVoteCommands(screen).Prove(), new NodeVoteCommands(screen).Vote(),
     };
 
     private Command Register()

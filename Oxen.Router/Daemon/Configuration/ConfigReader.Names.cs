@@ -29,11 +29,17 @@ internal sealed partial class ConfigReader
     {
         if (section.Span is null) return null;
         string genesis = Path(section, "genesis", required: true);
-        TimeSpan interval = section.Values.ContainsKey("interval") ? Time(section, "interval", TimeSpan.Zero) : TimeSpan.Zero;
+        Uri? follow = section.Values.TryGetValue("follow", out KeyValueSyntax? item) ? Url(item, "follow") : null;
+        TimeSpan interval = Time(section, "interval", TimeSpan.Zero);
+        if (follow is not null && section.Values.TryGetValue("interval", out KeyValueSyntax? pace)) Report(pace.Value!.Span, ConfigDiagnostic.Contradiction, "a ledger that follows another makes no blocks, and `interval` is their pace", "Leave one of them out.");
+        string beside = System.IO.Path.GetFullPath(_file);
         return new LedgerConfig
         {
             GenesisFile = genesis,
             Store = Store(section),
+            SnapshotFile = section.Values.TryGetValue("snapshot", out KeyValueSyntax? file) && file.Value is StringValueSyntax { Value: "off" } ? null : Path(section, "snapshot", required: false) is { Length: > 0 } snapshot ? snapshot : Beside(beside, "ledger.snapshot"),
+            Follow = follow,
+            JournalFile = Beside(beside, "ledger.signed"),
             Listen = EndPoint(section, "listen", null, mayBeOff: true),
             Interval = interval,
             SignFiles = [.. Files(section, "sign")],
@@ -93,5 +99,5 @@ internal sealed partial class ConfigReader
         return null;
     }
 
-    private static bool IsUrl(string text, out Uri? url) => Uri.TryCreate(text.EndsWith('/') ? text : text + "/", UriKind.Absolute, out url) && url.Scheme is "http" or "https";
+    internal static bool IsUrl(string text, out Uri? url) => Uri.TryCreate(text.EndsWith('/') ? text : text + "/", UriKind.Absolute, out url) && url.Scheme is "http" or "https";
 }

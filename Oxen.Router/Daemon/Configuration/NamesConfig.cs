@@ -44,6 +44,12 @@ internal sealed record LedgerConfig
     /// <summary>`sqlite:FILE`, `etcd:URL` or `postgresql:CONNECTION`.</summary>
     public required string Store { get; init; }
 
+    /// <summary>Where the state is written down now and then; null: nowhere.</summary>
+    public string? SnapshotFile { get; init; }
+
+    /// <summary>A ledger whose blocks are copied; null: this one makes blocks.</summary>
+    public Uri? Follow { get; init; }
+
     /// <summary>JSON-RPC; null: not served.</summary>
     public IPEndPoint? Listen { get; init; }
 
@@ -52,6 +58,9 @@ internal sealed record LedgerConfig
 
     /// <summary>Key files of committee members.</summary>
     public IReadOnlyList<string> SignFiles { get; init; } = [];
+
+    /// <summary>Where it is written down what was signed last, so that no height is signed twice; null: in memory.</summary>
+    public string? JournalFile { get; init; }
 }
 
 /// <summary>Who says which routers are relays.</summary>

@@ -5,6 +5,7 @@ using System.Security.Cryptography;
 using Oxen.Router.Core.Packets;
 using Oxen.Router.Daemon.Commands;
 using Oxen.Router.Daemon.Terminal;
+using Oxen.Router.Handlers;
 using Oxen.Router.Hosting;
 using Oxen.Router.Transport;
 
@@ -45,6 +46,7 @@ internal sealed class DemoCheck(DemoOptions options, DemoOffers offers, DemoJour
         DemoSwarmResult stored = await StoreAsync(cancel).ConfigureAwait(false);
         bool lokiOk = await VisitByProxiesAsync(cancel).ConfigureAwait(false);
         bool httpClientOk = await VisitByHandlerAsync(cancel).ConfigureAwait(false);
+        bool onsOk = await ResolveAsync(cancel).ConfigureAwait(false);
         ClientView view = await ProbedViewAsync(cancel).ConfigureAwait(false);
         double[] repairs = [];
         bool repairOk = true;
@@ -52,7 +54,7 @@ internal sealed class DemoCheck(DemoOptions options, DemoOffers offers, DemoJour
         double? repair = repairs.Length == 0 ? null : repairs.Order().ElementAt(repairs.Length / 2);
         SortedDictionary<string, long> drops = await DemoCommand.DropsAsync(offers.Network, doorDrops).ConfigureAwait(false);
         double[] builds = journal.BuildMilliseconds;
-        bool ok = downOk && upOk && v6Ok && udpOk && stored.Ok && lokiOk && httpClientOk && repairOk;
+        bool ok = downOk && upOk && v6Ok && udpOk && stored.Ok && lokiOk && httpClientOk && onsOk && repairOk;
 
         if (options.Json)
         {
@@ -80,6 +82,7 @@ internal sealed class DemoCheck(DemoOptions options, DemoOffers offers, DemoJour
                 json.WriteNumber("swarm_retrieve_ms", Math.Round(stored.RetrieveMilliseconds));
                 json.WriteBoolean("loki_ok", lokiOk);
                 json.WriteBoolean("http_client_ok", httpClientOk);
+                json.WriteBoolean("ons_ok", onsOk);
                 json.WriteBoolean("repair_ok", repairOk);
                 json.WriteStartObject("drops");
                 foreach ((string reason, long count) in drops) json.WriteNumber(reason, count);
@@ -204,6 +207,18 @@ internal sealed class DemoCheck(DemoOptions options, DemoOffers offers, DemoJour
         DemoSwarmResult result = await DemoSwarmCheck.RunAsync(offers.Swarm, offers.Network.Client.Client!, offers.Doors.Socks!, limit.Token).ConfigureAwait(false);
         Add("a message waits", result.Ok, result.Words);
         return result;
+    }
+
+    /// <summary>Asks exits for a name that was bought and for one that was not; both answers must be proven.</summary>
+    private async Task<bool> ResolveAsync(CancellationToken cancel)
+    {
+        using var limit = Limit(cancel);
+        string name = DemoLedger.Name[..^".loki".Length];
+        NameAnswer found = await offers.Names.ResolveAsync(name, limit.Token).ConfigureAwait(false);
+        NameAnswer absent = await offers.Names.ResolveAsync("nobody-has-this-one", limit.Token).ConfigureAwait(false);
+        bool ok = found.Outcome == NameOutcome.Found && found.Address.Span.SequenceEqual(offers.Ledger.Address.Span) && absent.Outcome == NameOutcome.NotFound;
+        Add(DemoLedger.Name, ok, ok ? "looked up through a path of its own, with proof; another name proven absent" : found.Outcome == NameOutcome.Unavailable ? found.Reason : absent.Outcome == NameOutcome.Unavailable ? absent.Reason : $"{found.Outcome}, and a name that nobody has: {absent.Outcome}");
+        return ok;
     }
 
     /// <summary>The hidden service by its name through both proxies.</summary>

@@ -4,11 +4,13 @@ using System.Net;
 using System.Text.Json;
 using Oxen.Router.Client;
 using Oxen.Router.Core;
+using Oxen.Router.Core.Hidden;
 using Oxen.Router.Core.Packets;
 using Oxen.Router.Core.Paths;
 using Oxen.Router.Daemon.Commands;
 using Oxen.Router.Daemon.Demo.Tunnel;
 using Oxen.Router.Daemon.Doors;
+using Oxen.Router.Daemon.Names;
 using Oxen.Router.Daemon.Status;
 using Oxen.Router.Daemon.Terminal;
 using Oxen.Router.Exit;
@@ -34,6 +36,8 @@ internal static class DemoCommand
         var drops = new SharedDropCounters();
         await using DemoTargets targets = await DemoTargets.StartAsync(DemoPlace.Loopback, cancel).ConfigureAwait(false);
         var paths = new ClientPathOptions { Hops = options.Hops, Spares = options.Spares };
+        await using var ledger = new DemoLedger();
+        if (options.Processes) await ledger.BeginAsync().ConfigureAwait(false);
         var wanted = new DemoNetworkOptions
         {
             Relays = options.Relays,
@@ -43,17 +47,21 @@ internal static class DemoCommand
             Entropy = seeded is null ? static () => new SystemEntropy() : () => seeded,
             OnNotice = journal.Add,
             Processes = options.Processes,
+            Ledger = ledger,
         };
         await using DemoNetwork network = await DemoNetwork.StartAsync(wanted, cancel).ConfigureAwait(false);
         ClientService client = network.Client.Client!;
-        await using StatusSocket status = StatusSocket.Open(network.Files.StatusSocket, () => ReportAsync(network), (name, stop) => PingReport.MeasureAsync(name, network.Client, names: null, stop));
-        await using ProxyDoors doors = await ProxyDoors.OpenAsync(client, new ServiceReach(network.Client.Hidden!.Clients, network.Client.Hidden.Clients, null), options.Socks, options.Http, new Dictionary<string, string>(), drops, cancel).ConfigureAwait(false);
+        using NameEnd names = NameEnd.OverPaths(ledger.Genesis, client, TimeSpan.FromMinutes(5), TimeProvider.System);
+        await using StatusSocket status = StatusSocket.Open(network.Files.StatusSocket, () => ReportAsync(network), (name, stop) => PingReport.MeasureAsync(name, network.Client, names.Source, stop));
+        await using ProxyDoors doors = await ProxyDoors.OpenAsync(client, new ServiceReach(network.Client.Hidden!.Clients, network.Client.Hidden.Clients, names.Source), options.Socks, options.Http, new Dictionary<string, string>(), drops, cancel).ConfigureAwait(false);
         await WaitReadyAsync(client, cancel).ConfigureAwait(false);
         double firstByte = await FirstByteAsync(doors, targets, cancel).ConfigureAwait(false);
         // Only now: nothing that starts beside may delay the first byte.
         await using DemoSwarm swarm = await DemoSwarm.StartAsync(network.Slots, cancel).ConfigureAwait(false);
         await using DemoSite site = await DemoSite.StartAsync(network, options.Hops, cancel).ConfigureAwait(false);
-        var offers = new DemoOffers(network, doors, targets, swarm, site, options.Processes);
+        if (!options.Processes) await ledger.BeginAsync().ConfigureAwait(false); // after the first byte: opening it takes the processor
+        await FillAsync(ledger, network, site, cancel).ConfigureAwait(false);
+        var offers = new DemoOffers(network, doors, targets, swarm, ledger, names.Source!, site, options.Processes);
         bool found = await site.WaitFoundAsync(FoundPatience, cancel).ConfigureAwait(false);
         if (options.EndpointsFile is { } file) await WriteEndpointsAsync(file, offers, cancel).ConfigureAwait(false);
 
@@ -79,6 +87,15 @@ internal static class DemoCommand
 
         if (!options.Json) screen.Output.WriteLine("Stopping.");
         return ExitCode.Ok;
+    }
+
+    /// <summary>The routers become service nodes, and `hello.loki` is bought for the hidden service.</summary>
+    private static async Task FillAsync(DemoLedger ledger, DemoNetwork network, DemoSite site, CancellationToken cancel)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        limit.CancelAfter(ReadyPatience);
+        ServiceAddress.TryParse(site.Host, out ServiceAddress address);
+        await ledger.FillAsync(network.Members, DemoLedger.Name, address.ToArray(), limit.Token).ConfigureAwait(false);
     }
 
     /// <summary>The exceptions to the exits' policy: the demo's own targets and storage nodes on loopback.</summary>
@@ -160,6 +177,7 @@ internal static class DemoCommand
         to.WriteLine(string.Create(CultureInfo.InvariantCulture, $"A hidden web service, {options.Hops} hops of yours and {options.Hops} of its own away{(found ? "" : "; it is not found yet, which takes a while on a slow machine or in a small network")}:"));
         to.WriteLine();
         to.WriteLine($"  curl --socks5-hostname {doors.Socks} {offers.Site.Url}");
+        to.WriteLine($"  curl --socks5-hostname {doors.Socks} http://{DemoLedger.Name}/     # the same by its short name, bought on the demo's ledger: {offers.Ledger.Rpc}");
         to.WriteLine($"  oxen trace {offers.Site.Host} --socket {offers.Network.Files.StatusSocket}");
         to.WriteLine();
         to.WriteLine($"SOCKS5 {doors.Socks} (TCP, and UDP: an echo listens on 127.0.0.1:{targets.UdpPort}), HTTP proxy {doors.Http}.");

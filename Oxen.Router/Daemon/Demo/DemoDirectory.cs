@@ -14,6 +14,8 @@ internal sealed class DemoDirectory : IDisposable
 {
     private readonly string _root = Directory.CreateTempSubdirectory("oxen-demo-").FullName; // mode 0700
 
+    private string _ledger = "";
+
     public string Root => _root;
 
     public string StatusSocket => Path.Combine(_root, "demo.sock");
@@ -28,6 +30,13 @@ internal sealed class DemoDirectory : IDisposable
     }
 
     public void SetContacts(ContactList list) => ContactFiles.Write(ContactsFile, list.Encoded);
+
+    /// <summary>Exits copy this ledger, so that they can answer look-ups.</summary>
+    public void SetLedger(DemoLedger ledger)
+    {
+        File.WriteAllBytes(Path.Combine(_root, "genesis.bin"), ledger.Genesis.Encoded);
+        _ledger = $"\n[ledger]\ngenesis = \"../genesis.bin\"\nfollow = \"{ledger.Rpc}\"\nsnapshot = \"off\"\n";
+    }
 
     /// <summary>Writes a router's configuration and gives its file and its status socket.</summary>
     public (string ConfigFile, string StatusSocket) AddConfig(string router, IPEndPoint listen, string operatorLabel, RouterId listKey, string network, IReadOnlyList<ExitRule>? exceptions)
@@ -50,6 +59,7 @@ internal sealed class DemoDirectory : IDisposable
             [log]
             level = "warning"
             """);
+        if (exceptions is not null) text.Append(_ledger);
         if (exceptions is not null) text.AppendLine(CultureInfo.InvariantCulture, $"\n[exit]\nexcept = [{string.Join(", ", exceptions.Select(e => $"\"{e}\""))}]");
         return AddConfig(router, text.ToString());
     }

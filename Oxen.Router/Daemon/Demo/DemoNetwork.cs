@@ -31,6 +31,9 @@ internal sealed record DemoNetworkOptions
 
     /// <summary>Each relay and exit in a process of its own.</summary>
     public bool Processes { get; init; }
+
+    /// <summary>The routers' ledger; open already if they are processes of their own. Null: none.</summary>
+    public DemoLedger? Ledger { get; init; }
 }
 
 /// <summary>
@@ -86,6 +89,11 @@ internal sealed class DemoNetwork : IAsyncDisposable
         Hops = hops,
     };
 
+    public DemoLedger? Ledger => _options.Ledger;
+
+    /// <summary>Identities and addresses of the relays and exits, in their order.</summary>
+    public List<(RouterIdentity Identity, IPEndPoint Address)> Members { get; } = [];
+
     /// <summary>Router names by id, for the screen: this network is our own, nobody is betrayed by it.</summary>
     public Dictionary<string, string> Names { get; } = new(StringComparer.Ordinal);
 
@@ -118,6 +126,7 @@ internal sealed class DemoNetwork : IAsyncDisposable
 
     private async Task BeginAsync(CancellationToken cancel)
     {
+        if (_options is { Processes: true, Ledger: { } ledger }) Files.SetLedger(ledger);
         IEntropy entropy = _options.Entropy();
         using RouterIdentity listKey = RouterIdentity.Create(entropy);
         ListKey = listKey.Id;
@@ -170,7 +179,7 @@ internal sealed class DemoNetwork : IAsyncDisposable
             Identity = identity,
             OnionKeys = ring,
             ExitPolicy = exit ? ExitPolicy.CreateDefault(_options.Exceptions) : null,
-            Plugins = [new PingPlugin(), new IntrosetPlugin(), new SwarmPlugin(() => slot.Node)],
+            Plugins = [new PingPlugin(), new IntrosetPlugin(), new SwarmPlugin(() => slot.Node), .. _options.Ledger is null ? [] : new IRouterPlugin[] { _options.Ledger.Plugin }],
             Shard = Shard,
             Entropy = _options.Entropy,
             OnNotice = _options.OnNotice,
@@ -185,7 +194,7 @@ internal sealed class DemoNetwork : IAsyncDisposable
         IPEndPoint listen = DemoDirectory.FreeEndPoint(address);
         byte[] seed = new byte[OnionKeyPair.SeedBytes];
         entropy.FillSecret(seed);
-        using RouterIdentity identity = RouterIdentity.Create(entropy);
+        RouterIdentity identity = Keep(RouterIdentity.Create(entropy));
         using var onion = new OnionKeyPair(seed);
         Files.AddKeys(name, identity, seed);
         (string config, string status) = Files.AddConfig(name, listen, operatorLabel, ListKey, Network, exit ? _options.Exceptions : null);
@@ -197,6 +206,7 @@ internal sealed class DemoNetwork : IAsyncDisposable
     {
         long unix = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
         Names.Add(identity.Id.ToString(), name);
+        Members.Add((identity, address.ToIPEndPoint()));
         _contacts.Add(RouterContact.Create(identity, onion, exit ? RouterCapabilities.Exit : RouterCapabilities.Relay, [address], "demo", operatorLabel, unix - Hour, unix + 30 * Day));
     }
 

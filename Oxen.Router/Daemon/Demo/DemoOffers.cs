@@ -1,11 +1,13 @@
 using System.Text.Json;
 using Oxen.Router.Daemon.Doors;
+using Oxen.Router.Handlers;
 
 namespace Oxen.Router.Daemon.Demo;
 
 /// <summary>What a running demo offers to whoever wants to use it.</summary>
+/// <param name="Names">Short names, looked up through paths.</param>
 /// <param name="Processes">Each router has a process, a configuration and a status socket of its own.</param>
-internal sealed record DemoOffers(DemoNetwork Network, ProxyDoors Doors, DemoTargets Targets, DemoSwarm Swarm, DemoSite Site, bool Processes)
+internal sealed record DemoOffers(DemoNetwork Network, ProxyDoors Doors, DemoTargets Targets, DemoSwarm Swarm, DemoLedger Ledger, INameSource Names, DemoSite Site, bool Processes)
 {
     /// <summary>Every address, and what another program joins the network by, as properties of the object under way.</summary>
     public void Write(Utf8JsonWriter json)
@@ -19,6 +21,8 @@ internal sealed record DemoOffers(DemoNetwork Network, ProxyDoors Doors, DemoTar
         json.WriteString("status", Network.Files.StatusSocket);
         json.WriteString("hidden_service", Site.Host);
         json.WriteString("loki_url", Site.Url);
+        json.WriteString("ons_name", DemoLedger.Name);
+        json.WriteString("ons_rpc", Ledger.Rpc.ToString());
         json.WriteString("contacts", Network.Files.ContactsFile);
         json.WriteString("contacts_key", Network.ListKey.ToString());
         json.WriteString("network", DemoNetwork.Network);

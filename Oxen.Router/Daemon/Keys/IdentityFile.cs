@@ -33,6 +33,20 @@ internal static class IdentityFile
     public static void Write(string path, string role, RouterIdentity identity) =>
         SecretFile.Create(path, SecretFile.Format($"{Magic}\nrole: {role}\nid: {identity.Id}\nseed: ", identity.Seed));
 
+    /// <summary>Whether a file begins as an identity does; what it is worth, <see cref="Load(string, string)"/> says.</summary>
+    public static bool Is(string path)
+    {
+        try
+        {
+            using var reader = new StreamReader(path);
+            return reader.ReadLine() == Magic;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
+    }
+
     /// <summary>Opens a key file of this role. The caller owns the identity and ends it.</summary>
     public static RouterIdentity Load(string path, string expectedRole)
     {

@@ -1,76 +1,142 @@
 using System.Net;
+using System.Reflection;
 using Oxen.Ons.Ledger;
 using Oxen.Ons.Nodes;
 using Oxen.Ons.Resolving;
 using Oxen.Ons.Rpc;
 using Oxen.Ons.Sequencing;
+using Oxen.Router.Core.Directory;
 using Oxen.Router.Daemon.Configuration;
-using Oxen.Router.Daemon.Keys;
 using Oxen.Router.Daemon.Terminal;
 using Oxen.Router.Handlers;
+using Oxen.Router.Hosting;
 
 namespace Oxen.Router.Daemon.Names;
 
-/// <summary>A copy of the ledger in this process, and what hangs on it: its door, its signer, the registry of nodes, the look-ups that relays answer.</summary>
+/// <summary>
+/// A copy of the ledger in this process, and what hangs on it: its door, its signer, the registry of nodes, the look-ups that relays
+/// answer, a relay's proofs of uptime. It makes blocks itself, or follows a ledger that does.
+/// </summary>
 internal sealed class LedgerEnd : IAsyncDisposable
 {
-    private readonly IReadOnlyList<LedgerKey> _keys;
-    private readonly BlockSigner _signer;
-    private readonly RpcServer? _rpc;
+    private static readonly TimeSpan FollowEvery = TimeSpan.FromSeconds(1), ServerPatience = TimeSpan.FromSeconds(20);
 
-    private LedgerEnd(LedgerHost host, IReadOnlyList<LedgerKey> keys, RpcServer? rpc)
+    private readonly List<LedgerKey> _keys = [];
+    private readonly HttpClient _http = OxendClient.CreateHttp(ServerPatience);
+    private LedgerFollower? _follower;
+    private BlockSigner? _signer;
+    private NodeProver? _prover;
+    private LedgerKey? _node;
+    private RpcServer? _rpc;
+
+    private LedgerEnd()
     {
-        (Host, _keys, _rpc) = (host, keys, rpc);
-        _signer = new BlockSigner(host, keys);
-        Nodes = new LedgerNodeSource(host);
-        Plugin = new OnsPlugin(host);
     }
 
-    public LedgerHost Host { get; }
+    public LedgerHost Host { get; private set; } = null!;
 
-    public LedgerNodeSource Nodes { get; }
+    public LedgerNodeSource Nodes { get; private set; } = null!;
 
     /// <summary>For relays.</summary>
-    public OnsPlugin Plugin { get; }
+    public OnsPlugin Plugin { get; private set; } = null!;
 
     /// <summary>Null: not served.</summary>
     public Uri? Rpc => _rpc?.Address;
 
+    /// <param name="trouble">Told in words when the store or the followed ledger fails.</param>
     /// <exception cref="UserException">A file, the store or the address is not what it should be.</exception>
-    public static async Task<LedgerEnd> OpenAsync(LedgerConfig config, TimeProvider time, CancellationToken cancel)
+    public static async Task<LedgerEnd> OpenAsync(LedgerConfig config, Action<string>? trouble, TimeProvider time, CancellationToken cancel)
     {
-        Genesis genesis = LedgerStores.ReadGenesis(config.GenesisFile);
-        var keys = new List<LedgerKey>();
-        LedgerHost? host = null;
+        var end = new LedgerEnd();
         try
         {
-            foreach (string file in config.SignFiles) keys.Add(AccountFile.Load(file));
-            host = await LedgerStores.OpenHostAsync(config.Store, genesis, new LedgerHostOptions { Interval = config.Interval }, time, cancel).ConfigureAwait(false);
-            RpcServer? rpc = config.Listen is { } listen ? await ServeAsync(host, listen, cancel).ConfigureAwait(false) : null;
-            return new LedgerEnd(host, keys, rpc);
+            await end.BeginAsync(config, trouble, time, cancel).ConfigureAwait(false);
+            return end;
         }
         catch
         {
-            if (host is not null) await host.DisposeAsync().ConfigureAwait(false);
-            foreach (LedgerKey key in keys) key.Dispose();
+            await end.DisposeAsync().ConfigureAwait(false);
             throw;
         }
     }
 
-    public async ValueTask DisposeAsync()
+    /// <summary>What a node says of itself.</summary>
+    public static NodeFacts FactsOf(IPEndPoint router)
     {
-        if (_rpc is not null) await _rpc.DisposeAsync().ConfigureAwait(false);
-        Nodes.Dispose();
-        _signer.Dispose();
-        await Host.DisposeAsync().ConfigureAwait(false);
-        foreach (LedgerKey key in _keys) key.Dispose();
+        Version version = Assembly.GetExecutingAssembly().GetName().Version ?? new Version();
+        uint ip = router.AddressFamily == System.Net.Sockets.AddressFamily.InterNetwork ? System.Buffers.Binary.BinaryPrimitives.ReadUInt32BigEndian(router.Address.GetAddressBytes()) : 0;
+        return new NodeFacts(ip, (ushort)router.Port, 0, 0, (ushort)version.Major, (ushort)version.Minor, (ushort)version.Build, 0);
     }
 
-    private static async Task<RpcServer> ServeAsync(LedgerHost host, IPEndPoint listen, CancellationToken cancel)
+    /// <summary>This process's relay may be a service node: from now on its proofs are sent.</summary>
+    public void ServeNode(RouterIdentity identity, IPEndPoint address, TimeProvider time)
+    {
+        NodeFacts facts = FactsOf(address);
+        _node = new LedgerKey(identity.Seed);
+        _prover = new NodeProver(Host, _node, () => facts, time);
+        _prover.Start();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_prover is not null) await _prover.DisposeAsync().ConfigureAwait(false);
+        if (_rpc is not null) await _rpc.DisposeAsync().ConfigureAwait(false);
+        if (_follower is not null) await _follower.DisposeAsync().ConfigureAwait(false);
+        Nodes?.Dispose();
+        _signer?.Dispose();
+        if (Host is not null) await Host.DisposeAsync().ConfigureAwait(false);
+        foreach (LedgerKey key in _keys) key.Dispose();
+        _node?.Dispose();
+        _http.Dispose();
+    }
+
+    private async Task BeginAsync(LedgerConfig config, Action<string>? trouble, TimeProvider time, CancellationToken cancel)
+    {
+        Genesis genesis = LedgerStores.ReadGenesis(config.GenesisFile);
+        foreach (string file in config.SignFiles) _keys.Add(LedgerStores.LoadKey(file));
+        SigningJournal journal = Journal(config.JournalFile);
+        if (config.Follow is { } server) _follower = new LedgerFollower(new OxendClient(_http, server), _keys, journal, FollowEvery, time);
+        var options = new LedgerHostOptions { Interval = config.Interval, SnapshotFile = config.SnapshotFile, Forward = _follower is null ? null : _follower.ForwardAsync };
+        Host = await LedgerStores.OpenHostAsync(config.Store, genesis, options, time, cancel).ConfigureAwait(false);
+        Host.TroubleChanged += () => { if (Host.Trouble.Length > 0) trouble?.Invoke(Host.Trouble); };
+        if (_follower is null)
+        {
+            _signer = new BlockSigner(Host, _keys, journal);
+        }
+        else
+        {
+            // The first look before anybody asks: who starts this wants what the other has.
+            _follower.TroubleChanged += () => { if (_follower.Trouble.Length > 0) trouble?.Invoke(_follower.Trouble); };
+            await _follower.LookAsync(Host, cancel).ConfigureAwait(false);
+            _follower.Start(Host);
+        }
+
+        Nodes = new LedgerNodeSource(Host);
+        Plugin = new OnsPlugin(Task.FromResult(Host));
+        if (config.Listen is { } listen) _rpc = await ServeAsync(listen, cancel).ConfigureAwait(false);
+    }
+
+    private static SigningJournal Journal(string? file)
     {
         try
         {
-            return await RpcServer.StartAsync(new LedgerRpc(host), listen, cancel).ConfigureAwait(false);
+            return new SigningJournal(file);
+        }
+        catch (InvalidDataException e)
+        {
+            throw new UserException(ExitCode.Environment, "OXN6007", e.Message, "Remove it only if nothing was signed above the newest block: two signatures at one height cost the stake.", e);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw OxenException.FileTrouble(file!, e.Message, e);
+        }
+    }
+
+    private async Task<RpcServer> ServeAsync(IPEndPoint listen, CancellationToken cancel)
+    {
+        try
+        {
+            return await RpcServer.StartAsync(new LedgerRpc(Host), listen, cancel).ConfigureAwait(false);
         }
         catch (IOException e)
         {

@@ -1,6 +1,8 @@
 using Oxen.Ons.Ledger;
 using Oxen.Ons.Sequencing;
+using Oxen.Router.Core.Directory;
 using Oxen.Router.Daemon.Commands;
+using Oxen.Router.Daemon.Keys;
 using Oxen.Router.Daemon.Terminal;
 using Oxen.Router.Hosting;
 
@@ -9,7 +11,7 @@ namespace Oxen.Router.Daemon.Names;
 /// <summary>Opens what a ledger is made of by the words of a configuration or command line.</summary>
 internal static class LedgerStores
 {
-    public const string Forms = "sqlite:FILE, etcd:URL or postgresql:CONNECTION";
+    public const string Forms = "sqlite:FILE, etcd:URL[,URL] or postgresql:CONNECTION";
 
     /// <exception cref="UserException">The file is not there, or no genesis.</exception>
     public static Genesis ReadGenesis(string path)
@@ -25,6 +27,15 @@ internal static class LedgerStores
         }
     }
 
+    /// <summary>A secret key of an account's or of a relay's file.</summary>
+    /// <exception cref="UserException">The file is not there, open to others, or damaged.</exception>
+    public static LedgerKey LoadKey(string path)
+    {
+        if (!IdentityFile.Is(path)) return AccountFile.Load(path);
+        using RouterIdentity identity = IdentityFile.Load(path, IdentityFile.RelayRole);
+        return new LedgerKey(identity.Seed);
+    }
+
     /// <summary>Opens a store by its word, such as `sqlite:ledger.db`.</summary>
     /// <exception cref="UserException">It is no store, or cannot be opened.</exception>
     public static async Task<IBlockSequencer> OpenAsync(string store, Genesis genesis, CancellationToken cancel)
@@ -38,8 +49,8 @@ internal static class LedgerStores
                 {
                     case "sqlite":
                         return SqliteSequencer.Open(parts[1]);
-                    case "etcd" when Uri.TryCreate(parts[1], UriKind.Absolute, out Uri? uri):
-                        return new EtcdSequencer(uri, "/oxen/" + genesis.Network);
+                    case "etcd" when parts[1].Split(',') is var members && members.All(m => Uri.TryCreate(m, UriKind.Absolute, out _)):
+                        return new EtcdSequencer([.. members.Select(m => new Uri(m.EndsWith('/') ? m : m + "/"))], "/oxen/" + genesis.Network);
                     case "postgresql":
                         return await PostgresSequencer.OpenAsync(parts[1], genesis.Network.ToString(), cancel).ConfigureAwait(false);
                 }

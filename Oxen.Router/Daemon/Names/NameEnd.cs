@@ -14,7 +14,7 @@ namespace Oxen.Router.Daemon.Names;
 internal sealed class NameEnd : IDisposable
 {
     /// <summary>Paths that look-ups go through. They end at relays of the client's choice: one that lies or has no ledger costs a question to the next.</summary>
-    public const int Paths = 4;
+    public const int PathCount = 4;
 
     private static readonly TimeSpan ServerPatience = TimeSpan.FromSeconds(10);
 
@@ -25,6 +25,14 @@ internal sealed class NameEnd : IDisposable
     }
 
     public INameSource Source { get; private set; } = null!;
+
+    /// <summary>Look-ups through a client's paths, with proofs from this genesis on.</summary>
+    public static NameEnd OverPaths(Genesis genesis, IOnionStreams paths, TimeSpan maxAge, TimeProvider time)
+    {
+        var end = new NameEnd();
+        end.Source = end.Paths(genesis, paths, maxAge, time);
+        return end;
+    }
 
     /// <summary>Null: there are no short names.</summary>
     /// <exception cref="UserException">The genesis cannot be read.</exception>
@@ -59,16 +67,20 @@ internal sealed class NameEnd : IDisposable
                 return new NameCache(Own(new OxendNameSource(config.Servers, ServerPatience)), time);
             case NamesFrom.Rpc:
                 HttpClient http = Own(OxendClient.CreateHttp(ServerPatience));
-                return Light(config, [.. config.Servers.Select(s => new RpcProofSource(new OxendClient(http, s)))], LedgerStores.ReadGenesis(config.GenesisFile), time);
+                return Light(LedgerStores.ReadGenesis(config.GenesisFile), [.. config.Servers.Select(s => new RpcProofSource(new OxendClient(http, s)))], config.MaxAge, time);
             default:
-                Genesis genesis = LedgerStores.ReadGenesis(config.GenesisFile);
-                PathRequests requests = Own(new PathRequests(paths!, "names", time));
-                return Light(config, [.. Enumerable.Range(0, Paths).Select(i => new PathProofSource(requests, i, genesis.Network))], genesis, time);
+                return Paths(LedgerStores.ReadGenesis(config.GenesisFile), paths!, config.MaxAge, time);
         }
     }
 
-    private static NameCache Light(NamesConfig config, IReadOnlyList<IProofSource> resolvers, Genesis genesis, TimeProvider time) =>
-        new(new LightNameSource(LightClient.From(genesis), resolvers, new LightNameOptions { MaxAge = config.MaxAge, Patience = TimeSpan.FromSeconds(20) }, time), time);
+    private NameCache Paths(Genesis genesis, IOnionStreams paths, TimeSpan maxAge, TimeProvider time)
+    {
+        PathRequests requests = Own(new PathRequests(paths, "names", time));
+        return Light(genesis, [.. Enumerable.Range(0, PathCount).Select(i => new PathProofSource(requests, i, genesis.Network))], maxAge, time);
+    }
+
+    private static NameCache Light(Genesis genesis, IReadOnlyList<IProofSource> resolvers, TimeSpan maxAge, TimeProvider time) =>
+        new(new LightNameSource(LightClient.From(genesis), resolvers, new LightNameOptions { MaxAge = maxAge, Patience = TimeSpan.FromSeconds(20) }, time), time);
 
     private T Own<T>(T made)
         where T : IDisposable

@@ -218,6 +218,7 @@ internal sealed class RouterProcess : IAsyncDisposable
         if (_config.Roles.HasFlag(RouterRoles.Client)) OpenClient();
         _names = NameEnd.Open(_config.Names, _ledger, _client?.Client, _time);
         _relay?.Start(directory);
+        if (_relay is not null) _ledger?.ServeNode(_keys!.Identity, _config.ReachedAt, _time);
         _client?.Start(directory);
         if (_relay is not null) _keeper.Keep(_relay, isClient: false);
         if (_client is not null) _keeper.Keep(_client, isClient: true);
@@ -251,7 +252,7 @@ internal sealed class RouterProcess : IAsyncDisposable
     {
         if (_config.Ledger is { } ledger)
         {
-            _ledger = await LedgerEnd.OpenAsync(ledger, _time, cancel).ConfigureAwait(false);
+            _ledger = await LedgerEnd.OpenAsync(ledger, trouble => RouterLog.LedgerTrouble(_log, trouble), _time, cancel).ConfigureAwait(false);
             RouterLog.LedgerOpen(_log, _ledger.Host.Engine, _ledger.Host.State.Height, _ledger.Rpc?.ToString() ?? "off");
         }
 

@@ -2,8 +2,10 @@ using System.Diagnostics;
 using System.Globalization;
 using Oxen.Ons;
 using Oxen.Ons.Ledger;
+using Oxen.Ons.Nodes;
 using Oxen.Ons.Proofs;
 using Oxen.Ons.Sequencing;
+using Oxen.Ons.Zones;
 
 namespace Oxen.Bench.Ledger;
 
@@ -25,7 +27,7 @@ internal static class LedgerLoop
             foreach (string arg in args)
             {
                 string[] parts = arg.Split(':', 2);
-                if (parts[0] == "etcd") await WriteAsync(new EtcdSequencer(new Uri(parts[1]), "/oxen-bench/" + Guid.NewGuid()));
+                if (parts[0] == "etcd") await WriteAsync(new EtcdSequencer([new Uri(parts[1])], "/oxen-bench/" + Guid.NewGuid()));
                 if (parts[0] == "postgresql") await WriteAsync(await PostgresSequencer.OpenAsync(parts[1], Guid.NewGuid().ToString(), CancellationToken.None));
             }
         }
@@ -35,6 +37,31 @@ internal static class LedgerLoop
         }
 
         Resolve(names);
+        Swarms();
+        Guesses();
+    }
+
+    // A network of 2000 nodes, of which some leave and some come.
+    private static void Swarms()
+    {
+        (Bytes32 Node, ulong Swarm)[] nodes = [.. Enumerable.Range(0, 2000).Select(i => (LedgerHash.Of("node"u8, BitConverter.GetBytes(i)), NodeEntry.NoSwarm))];
+        foreach (SwarmOrder order in Enum.GetValues<SwarmOrder>())
+        {
+            (Bytes32 Node, ulong Swarm)[] now = nodes;
+            Rate($"swarm updates of 2000 nodes, order {order}", 30, i =>
+            {
+                var assigned = SwarmAssignment.Assign(now, (ulong)i, order).ToDictionary(a => a.Item1, a => a.Item2);
+                now = [.. nodes.Select((n, at) => (n.Node, (7 * at + i) % 23 == 0 ? NodeEntry.NoSwarm : assigned[n.Node]))];
+            });
+        }
+    }
+
+    // What it costs to try a name: the compatible hash, and the index of a zone.
+    private static void Guesses()
+    {
+        Genesis genesis = Genesis.Create("bench", 1, LedgerRules.Default, Committee.Of([LedgerHash.Of("m"u8, [1])]), []);
+        Rate("guesses of a compatible name", 1_000_000, i => _ = HashOf(i));
+        Rate("guesses of a zone's name", 40, i => _ = ZoneIndex.Of($"name{i}.loki", NameType.Lokinet, genesis.Network));
     }
 
     private static async Task WriteAsync(IBlockSequencer sequencer)
@@ -88,7 +115,9 @@ internal static class LedgerLoop
         var random = new Random(1);
         random.Shuffle(hashes);
         int found = 0;
-        Rate($"look-ups among {names} names", Math.Min(names, 1_000_000), i => found += state.ActiveName(NameType.Session, hashes[i]) is null ? 0 : 1);
+        NameTable table = NameTable.Of(tree);
+        Rate($"look-ups in the table of {names} names", Math.Min(names, 1_000_000), i => found += table.Find(NameType.Session, hashes[i]) is null ? 0 : 1);
+        Rate($"look-ups in the tree of {names} names", Math.Min(names, 1_000_000), i => found += state.ActiveName(NameType.Session, hashes[i]) is null ? 0 : 1);
         int bytes = 0;
         Rate("look-ups with a proof", Math.Min(names, 100_000), i => bytes = new ProvenAnswer(header, signatures, state.Tree.Prove(NameEntry.Key(NameType.Session, hashes[i]))).ToBytes().Length);
         byte[] answer = new ProvenAnswer(header, signatures, state.Tree.Prove(NameEntry.Key(NameType.Session, hashes[0]))).ToBytes();

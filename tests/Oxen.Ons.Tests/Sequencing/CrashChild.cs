@@ -17,7 +17,7 @@ internal static class CrashChild
 
     public static async Task<int> RunAsync(string database, int round)
     {
-        await using LedgerHost host = await LedgerHost.OpenAsync(SqliteSequencer.Open(database), Genesis);
+        await using LedgerHost host = await LedgerHost.OpenAsync(SqliteSequencer.Open(database), Genesis, new LedgerHostOptions { SnapshotFile = database + ".snapshot", SnapshotEvery = 8 });
         Console.WriteLine("ready");
         await Task.WhenAll(Enumerable.Range(0, Writers).Select(i => WriteAsync(host, i, round)));
         return 0;

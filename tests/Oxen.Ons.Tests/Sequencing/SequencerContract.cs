@@ -221,7 +221,7 @@ public sealed class EtcdSequencerTests(EtcdFixture fixture) : SequencerContract,
 {
     private readonly string _prefix = Guid.NewGuid().ToString("N");
 
-    internal override Task<IBlockSequencer> OpenAsync() => Task.FromResult<IBlockSequencer>(new EtcdSequencer(new Uri($"http://127.0.0.1:{fixture.Server!.Port}/"), _prefix));
+    internal override Task<IBlockSequencer> OpenAsync() => Task.FromResult<IBlockSequencer>(new EtcdSequencer([new Uri($"http://127.0.0.1:{fixture.Server!.Port}/")], _prefix));
 
     public override ValueTask InitializeAsync()
     {

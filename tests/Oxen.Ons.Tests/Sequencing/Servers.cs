@@ -69,14 +69,14 @@ internal sealed class Servers : IAsyncDisposable
         }
     }
 
-    private static string? Find(string program)
+    internal static string? Find(string program)
     {
         IEnumerable<string> places = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':');
         if (Directory.Exists("/usr/lib/postgresql")) places = places.Concat(Directory.GetDirectories("/usr/lib/postgresql").Select(d => d + "/bin"));
         return places.Select(p => Path.Combine(p, program)).FirstOrDefault(File.Exists);
     }
 
-    private static Process Start(string program, string directory, params string[] arguments)
+    internal static Process Start(string program, string directory, params string[] arguments)
     {
         var info = new ProcessStartInfo(program) { WorkingDirectory = directory, RedirectStandardOutput = true, RedirectStandardError = true };
         foreach (string argument in arguments) info.ArgumentList.Add(argument);
@@ -115,7 +115,7 @@ internal sealed class Servers : IAsyncDisposable
         Assert.Fail("the server did not come up within a minute");
     }
 
-    private static int FreePort()
+    internal static int FreePort()
     {
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();

@@ -34,7 +34,7 @@ public sealed class LedgerCommandTests : IAsyncLifetime
         Assert.Equal(0, code);
         _alice = AccountFile.Load(Alice);
         _host = await LedgerHost.OpenAsync(SqliteSequencer.Open(Path.Combine(_directory, "ledger.db")), LedgerStores.ReadGenesis(GenesisFile));
-        _signer = new BlockSigner(_host, [_alice]);
+        _signer = new BlockSigner(_host, [_alice], new SigningJournal(null));
         _server = await RpcServer.StartAsync(new LedgerRpc(_host), new IPEndPoint(IPAddress.Loopback, 0), CancellationToken.None);
     }
 

@@ -59,9 +59,10 @@ public sealed class NamesConfigTests
     [Fact]
     public void A_ledger_lies_beside_the_file_and_its_genesis_serves_the_names()
     {
-        RouterConfig? config = Read("[names]\nsource = \"path\"\n[ledger]\ngenesis = \"g\"\n[directory]\nnodes = \"http://192.0.2.9:22023\"\n", out string[] errors);
+        RouterConfig? config = Read("[names]\nsource = \"path\"\n[ledger]\ngenesis = \"g\"\nfollow = \"http://192.0.2.9:22023\"\n[directory]\nnodes = \"http://192.0.2.9:22023\"\n", out string[] errors);
         Assert.Empty(errors);
         Assert.Equal(("/etc/oxen/g", "sqlite:/etc/oxen/ledger.db"), (config!.Names.GenesisFile, config.Ledger!.Store));
+        Assert.Equal("http://192.0.2.9:22023/", config.Ledger.Follow!.ToString());
         Assert.Equal((NodesFrom.Server, "http://192.0.2.9:22023/"), (config.Directory.Nodes, config.Directory.NodesServer!.ToString()));
     }
 
@@ -74,6 +75,7 @@ public sealed class NamesConfigTests
     [InlineData("[names]\nsource = \"path\"\ngenesis = \"g\"\n", "only a client builds paths", "\"relay\"")]
     [InlineData("[ledger]\nstore = \"sqlite:x\"\n", "`genesis` is missing in [ledger]")]
     [InlineData("[ledger]\ngenesis = \"g\"\nstore = \"mysql:x\"\n", "expected \"sqlite:FILE\"")]
+    [InlineData("[ledger]\ngenesis = \"g\"\nfollow = \"http://x/\"\ninterval = \"2 s\"\n", "makes no blocks")]
     [InlineData("[directory]\nnodes = \"ledger\"\n", "and it has none")]
     [InlineData("[directory]\nnodes = \"somewhere\"\n", "expected an address such as")]
     [InlineData("[directory]\ngossip = false\nnodes = \"http://x/\"\n", "the contact list is all there is")]

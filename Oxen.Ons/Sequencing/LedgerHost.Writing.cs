@@ -1,0 +1,159 @@
+using System.Net.Sockets;
+using Oxen.Ons.Ledger;
+
+namespace Oxen.Ons.Sequencing;
+
+// The writer. A store that fails is tried again, slower and slower, and meanwhile everybody waits: whether the last block became
+// durable is not known, so what the store has is read first, and operations that are in it are acknowledged.
+internal sealed partial class LedgerHost
+{
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100), LongestPause = TimeSpan.FromSeconds(5);
+
+    private async Task WriteAsync()
+    {
+        var waiting = new List<(Operation Operation, TaskCompletionSource<Receipt> Done)>();
+        try
+        {
+            while (true)
+            {
+                bool due = true;
+                if (_options.Interval > TimeSpan.Zero) await Task.Delay(_options.Interval, _time, _stop.Token).ConfigureAwait(false);
+                else if (await WaitAsync().ConfigureAwait(false) is { } came) due = !came;
+                else return;
+                while (waiting.Count < Block.MaxOperations && _queue.Reader.TryRead(out (Operation, TaskCompletionSource<Receipt>) next)) waiting.Add(next);
+                await AppendPatientlyAsync(waiting, due).ConfigureAwait(false);
+                SnapshotNowAndThen();
+            }
+        }
+        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+        {
+        }
+        catch (Exception e)
+        {
+            // Not the store: what it holds breaks a rule, or we do. Whoever waits is told, and nobody is served any more.
+            Trouble = e.Message;
+            foreach ((_, TaskCompletionSource<Receipt> done) in waiting) done.TrySetException(e);
+            _queue.Writer.TryComplete(e);
+        }
+        finally
+        {
+            while (_queue.Reader.TryRead(out (Operation Operation, TaskCompletionSource<Receipt> Done) left)) waiting.Add(left);
+            foreach ((_, TaskCompletionSource<Receipt> done) in waiting) done.TrySetCanceled();
+        }
+    }
+
+    // True: operations are there. False: none came for a heartbeat. Null: none will come any more.
+    private async Task<bool?> WaitAsync()
+    {
+        if (_options.Heartbeat == TimeSpan.Zero) return await _queue.Reader.WaitToReadAsync(_stop.Token).ConfigureAwait(false) ? true : null;
+        using var beat = new CancellationTokenSource(_options.Heartbeat, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(beat.Token, _stop.Token);
+        try
+        {
+            return await _queue.Reader.WaitToReadAsync(either.Token).ConfigureAwait(false) ? true : null;
+        }
+        catch (OperationCanceledException) when (!_stop.IsCancellationRequested)
+        {
+            return false;
+        }
+    }
+
+    // `due`: a block, also if it is empty.
+    private async Task AppendPatientlyAsync(List<(Operation Operation, TaskCompletionSource<Receipt> Done)> waiting, bool due)
+    {
+        TimeSpan pause = FirstPause;
+        while (true)
+        {
+            await _writing.WaitAsync(_stop.Token).ConfigureAwait(false);
+            try
+            {
+                if (Trouble.Length > 0) await FollowAsync(waiting, _stop.Token).ConfigureAwait(false);
+                await AppendAsync(waiting, due).ConfigureAwait(false);
+                Trouble = "";
+                return;
+            }
+            catch (Exception e) when (IsOfStore(e) && !_stop.IsCancellationRequested)
+            {
+                Trouble = $"{_sequencer.Name} does not answer: {e.Message}";
+            }
+            finally
+            {
+                _writing.Release();
+            }
+
+            await Task.Delay(pause, _time, _stop.Token).ConfigureAwait(false);
+            pause = pause + pause < LongestPause ? pause + pause : LongestPause;
+        }
+    }
+
+    // InvalidDataException is an IOException's sibling, not its child: garbled contents are no reason to try again.
+    private static bool IsOfStore(Exception e) => e is IOException or HttpRequestException or System.Data.Common.DbException or SocketException or TimeoutException or OperationCanceledException or System.Text.Json.JsonException;
+
+    // Until every waiting operation is in a block or refused; at most one block more than others got in between.
+    private async Task AppendAsync(List<(Operation Operation, TaskCompletionSource<Receipt> Done)> waiting, bool due)
+    {
+        do
+        {
+            var refused = new Dictionary<Operation, Refusal>();
+            LedgerState before = _state;
+            (Block block, LedgerState next) = StateMachine.Build(before, waiting.Select(w => w.Operation), (ulong)_time.GetUtcNow().ToUnixTimeMilliseconds(), (o, r) => { if (r is not null) refused[o] = r; });
+            if (block.Operations.Length > 0 || due)
+            {
+                if (!await _sequencer.AppendAsync(next.Height, block.ToBytes(), _stop.Token).ConfigureAwait(false))
+                {
+                    await FollowAsync(waiting, _stop.Token).ConfigureAwait(false);
+                    if (_state.Height == before.Height) throw new IOException($"it refuses block {next.Height} and has none of that height");
+                    continue;
+                }
+
+                Keep(next, block.Header);
+                Changed?.Invoke();
+            }
+
+            // What the full block left out waits for the next one.
+            foreach ((Operation operation, TaskCompletionSource<Receipt> done) in waiting)
+            {
+                Refusal? refusal = refused.GetValueOrDefault(operation);
+                if (refusal?.Fault != OperationFault.BlockFull) done.TrySetResult(new Receipt(operation.Id, refusal is null ? next.Height : 0, refusal));
+            }
+
+            waiting.RemoveAll(w => w.Done.Task.IsCompleted);
+        }
+        while (waiting.Count > 0);
+    }
+
+    private async Task FollowAsync(List<(Operation Operation, TaskCompletionSource<Receipt> Done)>? waiting, CancellationToken cancel)
+    {
+        const int Page = 64;
+        bool changed = false;
+        while (true)
+        {
+            IReadOnlyList<byte[]> blocks = await _sequencer.ReadAsync(_state.Height + 1, Page, cancel).ConfigureAwait(false);
+            foreach (byte[] bytes in blocks)
+            {
+                ulong height = _state.Height + 1;
+                Block block = Block.Read(bytes, _state.Network) ?? throw new InvalidDataException($"block {height} of the store is garbled");
+                LedgerState next = StateMachine.Apply(_state, block, out string reason, trusted: true) ?? throw new InvalidDataException($"block {height} of the store breaks a rule: {reason}");
+                Keep(next, block.Header);
+                if (waiting is { Count: > 0 }) Acknowledge(waiting, block);
+                changed = true;
+            }
+
+            if (blocks.Count < Page) break;
+        }
+
+        if (changed) Changed?.Invoke();
+    }
+
+    // An operation that got in by another way is in: by our own append whose answer was lost, or by another process.
+    private static void Acknowledge(List<(Operation Operation, TaskCompletionSource<Receipt> Done)> waiting, Block block)
+    {
+        HashSet<Bytes32> inside = [.. block.Operations.Select(o => o.Id)];
+        foreach ((Operation operation, TaskCompletionSource<Receipt> done) in waiting)
+        {
+            if (inside.Contains(operation.Id)) done.TrySetResult(new Receipt(operation.Id, block.Header.Height, null));
+        }
+
+        waiting.RemoveAll(w => w.Done.Task.IsCompleted);
+    }
+}
