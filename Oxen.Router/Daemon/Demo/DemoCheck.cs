@@ -1,7 +1,9 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Net;
+using System.Net.Sockets;
 using System.Security.Cryptography;
+using Oxen.Router.Core.Directory;
 using Oxen.Router.Core.Packets;
 using Oxen.Router.Daemon.Commands;
 using Oxen.Router.Daemon.Doors;
@@ -14,7 +16,7 @@ namespace Oxen.Router.Daemon.Demo;
 /// `oxen demo --check`: moves data both ways through the proxy and compares digests, fetches over IPv6, sends UDP, stores a message and
 /// takes two of those that keep it away, takes a relay of the path away in the middle of a transfer, and says what it saw.
 /// </summary>
-internal sealed class DemoCheck(DemoOptions options, DemoNetwork network, DemoTargets targets, ProxyDoors doors, DemoSwarm swarm, DemoJournal journal, SharedDropCounters doorDrops, double firstByteMilliseconds)
+internal sealed class DemoCheck(DemoOptions options, DemoNetwork network, DemoTargets targets, ProxyDoors doors, IPEndPoint dns, DemoSwarm swarm, DemoJournal journal, SharedDropCounters doorDrops, double firstByteMilliseconds)
 {
     private const long TransferBytes = 64L << 20;
     private const int Datagrams = 64;
@@ -37,13 +39,14 @@ internal sealed class DemoCheck(DemoOptions options, DemoNetwork network, DemoTa
         bool v6Ok = await FetchIPv6Async(cancel).ConfigureAwait(false);
         bool udpOk = await EchoUdpAsync(cancel).ConfigureAwait(false);
         DemoSwarmResult stored = await StoreAsync(cancel).ConfigureAwait(false);
+        bool dnsOk = await ResolveAsync(cancel).ConfigureAwait(false);
         ClientView view = await ProbedViewAsync(cancel).ConfigureAwait(false);
         double? repair = null;
         bool repairOk = true;
         if (options.Spares > 0) (repairOk, repair) = await RepairAsync(cancel).ConfigureAwait(false);
         SortedDictionary<string, long> drops = await DemoCommand.DropsAsync(network, doorDrops).ConfigureAwait(false);
         double[] builds = journal.BuildMilliseconds;
-        bool ok = downOk && upOk && v6Ok && udpOk && stored.Ok && repairOk;
+        bool ok = downOk && upOk && v6Ok && udpOk && stored.Ok && dnsOk && repairOk;
 
         if (options.Json)
         {
@@ -66,6 +69,7 @@ internal sealed class DemoCheck(DemoOptions options, DemoNetwork network, DemoTa
                 json.WriteBoolean("swarm_ok", stored.Ok);
                 json.WriteNumber("swarm_store_ms", Math.Round(stored.StoreMilliseconds));
                 json.WriteNumber("swarm_retrieve_ms", Math.Round(stored.RetrieveMilliseconds));
+                json.WriteBoolean("dns_ok", dnsOk);
                 json.WriteBoolean("repair_ok", repairOk);
                 json.WriteStartObject("drops");
                 foreach ((string reason, long count) in drops) json.WriteNumber(reason, count);
@@ -190,6 +194,25 @@ internal sealed class DemoCheck(DemoOptions options, DemoNetwork network, DemoTa
         DemoSwarmResult result = await DemoSwarmCheck.RunAsync(swarm, network.Client.Client!, doors.Socks!, limit.Token).ConfigureAwait(false);
         Add("a message waits", result.Ok, result.Words);
         return result;
+    }
+
+    private async Task<bool> ResolveAsync(CancellationToken cancel)
+    {
+        using var limit = Limit(cancel);
+        using RouterIdentity somebody = RouterIdentity.Create(new SystemEntropy());
+        var probe = new DnsProbe(dns, () => new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp));
+        string trouble;
+        try
+        {
+            trouble = await probe.CheckAsync(DnsProbe.NameOf(somebody.Id), IPAddress.Loopback, limit.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
+        {
+            trouble = "it took too long";
+        }
+
+        Add("names", trouble.Length == 0, trouble.Length == 0 ? DnsProbe.Words : trouble);
+        return trouble.Length == 0;
     }
 
     /// <summary>Stops the middle relay of the path in use during a download; the download must end well, over a spare.</summary>

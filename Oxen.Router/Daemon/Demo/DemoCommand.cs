@@ -11,6 +11,7 @@ using Oxen.Router.Daemon.Demo.Tunnel;
 using Oxen.Router.Daemon.Doors;
 using Oxen.Router.Daemon.Status;
 using Oxen.Router.Daemon.Terminal;
+using Oxen.Router.Dns;
 using Oxen.Router.Exit;
 using Oxen.Router.Hosting;
 using Spectre.Console;
@@ -46,17 +47,18 @@ internal static class DemoCommand
         string statusPath = network.Files?.StatusSocket ?? Path.Combine(Path.GetTempPath(), string.Create(CultureInfo.InvariantCulture, $"oxen-demo-{Environment.ProcessId}.sock"));
         await using StatusSocket status = StatusSocket.Open(statusPath, () => ReportAsync(network), (name, stop) => PingReport.MeasureAsync(name, network.Client, names: null, stop));
         await using ProxyDoors doors = await ProxyDoors.OpenAsync(client, new ServiceReach(network.Client.Hidden!.Clients, network.Client.Hidden.Clients, null), options.Socks, options.Http, new Dictionary<string, string>(), drops, cancel).ConfigureAwait(false);
+        await using DnsService dns = StartDns(client, targets);
         await WaitReadyAsync(client, cancel).ConfigureAwait(false);
         double firstByte = await FirstByteAsync(doors, targets, cancel).ConfigureAwait(false);
         // Only now: nothing that starts beside may delay the first byte.
         await using DemoSwarm swarm = await DemoSwarm.StartAsync(network.Slots, cancel).ConfigureAwait(false);
         await using DemoService? service = options.Check ? null : await DemoService.StartAsync(network, paths, targets, cancel).ConfigureAwait(false);
-        var endpoints = new DemoEndpoints(network, doors, targets, swarm, statusPath, service?.Address);
+        var endpoints = new DemoEndpoints(network, doors, dns.EndPoints[0], targets, swarm, statusPath, service?.Address);
         if (options.EndpointsFile is { } file) await WriteEndpointsAsync(file, endpoints, cancel).ConfigureAwait(false);
 
         if (options.Check)
         {
-            var check = new DemoCheck(options, network, targets, doors, swarm, journal, drops, firstByte);
+            var check = new DemoCheck(options, network, targets, doors, dns.EndPoints[0], swarm, journal, drops, firstByte);
             return await check.RunAsync(screen, cancel).ConfigureAwait(false);
         }
 
@@ -81,11 +83,15 @@ internal static class DemoCommand
     /// <summary>The exceptions to the exits' policy: the demo's own targets and storage nodes on loopback.</summary>
     private static List<ExitRule> Exceptions(DemoTargets targets)
     {
-        var rules = new List<ExitRule> { ExitRule.Parse($"allow 127.0.0.1:{targets.WebPort} tcp"), ExitRule.Parse($"allow 127.0.0.1:{targets.UdpPort} udp") };
+        var rules = new List<ExitRule> { ExitRule.Parse($"allow 127.0.0.1:{targets.WebPort} tcp"), ExitRule.Parse($"allow 127.0.0.1:{targets.UdpPort} udp"), ExitRule.Parse($"allow {targets.Names.EndPoint} tcp") };
         if (targets.HasIPv6) rules.Add(ExitRule.Parse($"allow [::1]:{targets.WebPort} tcp"));
         rules.AddRange(DemoSwarm.Exceptions);
         return rules;
     }
+
+    // On a port of its own: the machine's programs keep asking whom they ask.
+    private static DnsService StartDns(ClientService client, DemoTargets targets) => DnsService.Start(
+        new DnsServiceOptions { Servers = [targets.Names.EndPoint], Host = new DnsHostOptions { Listen = [new IPEndPoint(IPAddress.Loopback, 0)] } }, client, names: null, services: null, TimeProvider.System);
 
     private static async Task WaitReadyAsync(ClientService client, CancellationToken cancel)
     {
@@ -141,13 +147,14 @@ internal static class DemoCommand
 
     /// <summary>Where everything of a running demo is found.</summary>
     /// <param name="Service">Address of its hidden service; null: it has none.</param>
-    private sealed record DemoEndpoints(DemoNetwork Network, ProxyDoors Doors, DemoTargets Targets, DemoSwarm Swarm, string Status, string? Service);
+    private sealed record DemoEndpoints(DemoNetwork Network, ProxyDoors Doors, IPEndPoint Dns, DemoTargets Targets, DemoSwarm Swarm, string Status, string? Service);
 
     private static void WriteEndpoints(Utf8JsonWriter json, DemoEndpoints endpoints)
     {
-        (DemoNetwork network, ProxyDoors doors, DemoTargets targets, DemoSwarm swarm, string status, string? service) = endpoints;
+        (DemoNetwork network, ProxyDoors doors, IPEndPoint dns, DemoTargets targets, DemoSwarm swarm, string status, string? service) = endpoints;
         json.WriteString("socks", doors.Socks!.ToString());
         json.WriteString("http", doors.Http!.ToString());
+        json.WriteString("dns", dns.ToString());
         json.WriteString("web_target", targets.Url);
         if (targets.HasIPv6) json.WriteString("web_target_ipv6", targets.UrlIPv6);
         json.WriteString("udp_echo", $"127.0.0.1:{targets.UdpPort}");
@@ -178,12 +185,13 @@ internal static class DemoCommand
 
     private static void Introduce(Screen screen, DemoOptions options, DemoEndpoints endpoints, double firstByte)
     {
-        (_, ProxyDoors doors, DemoTargets targets, DemoSwarm swarm, string status, string? service) = endpoints;
+        (_, ProxyDoors doors, IPEndPoint dns, DemoTargets targets, DemoSwarm swarm, string status, string? service) = endpoints;
         TextWriter to = screen.Output;
         to.WriteLine(string.Create(CultureInfo.InvariantCulture, $"A network of {options.Relays} relays and {options.Exits} exits runs on this machine; the first byte came through {options.Hops} hops after {firstByte / 1000:F1} s."));
         to.WriteLine();
         to.WriteLine($"  curl --socks5-hostname {doors.Socks} {targets.Url}");
         to.WriteLine($"  curl --proxy http://{doors.Http} {targets.Url}bytes/67108864 --output /dev/null");
+        to.WriteLine($"  dig @{dns.Address} -p {dns.Port} {DemoNames.Name}");
         if (service is not null)
         {
             to.WriteLine($"  curl --socks5-hostname {doors.Socks} http://{service}/     # a hidden service, found some seconds from now");
@@ -191,7 +199,7 @@ internal static class DemoCommand
         }
 
         to.WriteLine();
-        to.WriteLine($"SOCKS5 {doors.Socks} (TCP, and UDP: an echo listens on 127.0.0.1:{targets.UdpPort}), HTTP proxy {doors.Http}.");
+        to.WriteLine($"SOCKS5 {doors.Socks} (TCP, and UDP: an echo listens on 127.0.0.1:{targets.UdpPort}), HTTP proxy {doors.Http}, resolver {dns}: .loki names get addresses, others are asked through the exit.");
         to.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{DemoSwarm.Nodes} storage nodes in {DemoSwarm.Swarms} swarms; one of them (a seed too): {swarm.FirstUrl}"));
         to.WriteLine();
         to.WriteLine($"  oxen wallet new --out me.key && oxen swarm store --account me.key --text hello --node {swarm.FirstUrl} && oxen swarm retrieve --account me.key --node {swarm.FirstUrl}");
