@@ -67,6 +67,9 @@ internal static unsafe partial class LibC
     public static partial nint sendmsg(int fd, msghdr* message, int flags);
 
     [LibraryImport(Library, SetLastError = true)]
+    public static partial nint recvmsg(int fd, msghdr* message, int flags);
+
+    [LibraryImport(Library, SetLastError = true)]
     public static partial int ppoll(pollfd* fds, nuint count, timespec* timeout, void* signals);
 
     [LibraryImport(Library, SetLastError = true)]

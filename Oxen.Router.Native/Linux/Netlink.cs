@@ -27,7 +27,7 @@ internal sealed unsafe class Netlink : IDisposable
 
     public const uint MainTable = 254;
 
-    private const ushort NewLink = 16, NewAddress = 20, NewRoute = 24, NewRule = 32, DeleteRule = 33, GetRule = 34;
+    private const ushort NewLink = 16, NewAddress = 20, NewRoute = 24, DeleteRoute = 25, NewRule = 32, DeleteRule = 33, GetRule = 34;
     private const ushort FlagRequest = 1, FlagAck = 4, FlagDump = 0x300, FlagExclusive = 0x200, FlagCreate = 0x400;
     private const ushort MessageError = 2, MessageDone = 3;
 
@@ -89,6 +89,26 @@ internal sealed unsafe class Netlink : IDisposable
         Attribute(4, (uint)index);  // RTA_OIF
         Attribute(15, table);       // RTA_TABLE
         Request($"set the route {destination} (table {table})");
+    }
+
+    /// <summary>Makes all addresses of a range this machine's own, reached over its loopback.</summary>
+    /// <param name="source">What programs that send to it send from, unless they choose themselves.</param>
+    public void AddLocalRoute(IPNetwork range, IPAddress source)
+    {
+        ArgumentNullException.ThrowIfNull(source);
+        LocalRoute(NewRoute, FlagCreate | FlagExclusive, range);
+        Attribute(7, source.GetAddressBytes()); // RTA_PREFSRC
+        Request($"set the local route {range}");
+    }
+
+    /// <summary>False: there was none.</summary>
+    public bool TryRemoveLocalRoute(IPNetwork range)
+    {
+        LocalRoute(DeleteRoute, 0, range);
+        int errno = Exchange();
+        if (errno is LibC.ENOENT or LibC.ESRCH or LibC.EAFNOSUPPORT or LibC.EOPNOTSUPP or LibC.ENODEV) return false;
+        if (errno != 0) throw Failed($"remove the local route {range}", errno);
+        return true;
     }
 
     public void AddRule(in RouteRule rule)
@@ -157,6 +177,19 @@ internal sealed unsafe class Netlink : IDisposable
     // ---- building ----
 
     private static byte Family(IPAddress address) => address.AddressFamily == AddressFamily.InterNetwork ? (byte)LibC.AF_INET : (byte)LibC.AF_INET6;
+
+    private void LocalRoute(ushort type, ushort flags, IPNetwork range)
+    {
+        Begin(type, flags, 12);
+        _message[16] = Family(range.BaseAddress);
+        _message[17] = (byte)range.PrefixLength;
+        _message[20] = 255; // RT_TABLE_LOCAL: looked at before all others
+        _message[21] = Protocol;
+        _message[22] = 254; // RT_SCOPE_HOST
+        _message[23] = 2;   // RTN_LOCAL
+        Attribute(1, range.BaseAddress.GetAddressBytes());
+        Attribute(4, (uint)IndexOf("lo"));
+    }
 
     private void Rule(ushort type, ushort flags, in RouteRule rule)
     {

@@ -70,6 +70,24 @@ internal enum DnsCount
     /// <summary>A TCP client that sent a length no question has.</summary>
     TcpFraming,
 
+    /// <summary>Connections to mapped addresses that their service took.</summary>
+    Connected,
+
+    /// <summary>The service was not found, did not answer, or does not serve the port: the connection was reset.</summary>
+    ServiceNotReached,
+
+    /// <summary>A connection to an address that stands for nothing: reset.</summary>
+    NothingMapped,
+
+    /// <summary>A connection to a router's address: reset, routers take none.</summary>
+    NoConnections,
+
+    /// <summary>As many connections or flows as allowed are open: reset, or dropped.</summary>
+    ConnectionLimit,
+
+    /// <summary>The machine gave no socket for a flow of datagrams: dropped.</summary>
+    FlowRefused,
+
     /// <summary>The answer could not be sent.</summary>
     SendFailed,
 

@@ -13,6 +13,9 @@ internal readonly partial record struct KernelSetting(string Path, string Old, s
     /// <summary>IPv6 is in the kernel and not switched off for new interfaces.</summary>
     public static bool HasIPv6 => TryRead("ipv6/conf/default/disable_ipv6") == "0";
 
+    /// <summary>IPv6 is in the kernel, whether it is switched off or not: rules must hold when somebody switches it on.</summary>
+    public static bool HasIPv6Stack => Directory.Exists(Root + "ipv6");
+
     /// <summary>The names that a journal may hold: nothing else is written, whatever a file says.</summary>
     public static bool IsKnown(string path) => Known().IsMatch(path) && !path.Contains("..", StringComparison.Ordinal);
 

@@ -14,7 +14,7 @@ internal static class NftProgram
     /// <exception cref="ExitNatException">It is not installed, or refuses.</exception>
     public static void Apply(string rules)
     {
-        using Process nft = Start();
+        using Process nft = Start("-f", "-");
         Task<string> errors = nft.StandardError.ReadToEndAsync();
         try
         {
@@ -32,20 +32,42 @@ internal static class NftProgram
             throw new ExitNatException(ExitNatFault.Refused, $"nft did not end within {Patience.TotalSeconds} s");
         }
 
-        if (nft.ExitCode == 0) return;
-        string words = errors.GetAwaiter().GetResult().Split('\n').FirstOrDefault(l => l.Length > 0) ?? $"exit code {nft.ExitCode}";
-        throw words.Contains("Operation not permitted", StringComparison.Ordinal)
+        if (nft.ExitCode != 0) throw Refused(errors.GetAwaiter().GetResult(), nft.ExitCode);
+    }
+
+    /// <summary>A table as nft writes it, with its counters; null: there is none.</summary>
+    /// <exception cref="ExitNatException">It is not installed, or refuses.</exception>
+    public static string? Show(string family, string table)
+    {
+        using Process nft = Start("list", "table", family, table);
+        nft.StandardInput.Close();
+        Task<string> errors = nft.StandardError.ReadToEndAsync(), text = nft.StandardOutput.ReadToEndAsync();
+        if (!nft.WaitForExit(Patience))
+        {
+            nft.Kill();
+            throw new ExitNatException(ExitNatFault.Refused, $"nft did not end within {Patience.TotalSeconds} s");
+        }
+
+        if (nft.ExitCode == 0) return text.GetAwaiter().GetResult();
+        string words = errors.GetAwaiter().GetResult();
+        return words.Contains("No such file or directory", StringComparison.Ordinal) ? null : throw Refused(words, nft.ExitCode);
+    }
+
+    private static ExitNatException Refused(string errors, int code)
+    {
+        string words = errors.Split('\n').FirstOrDefault(l => l.Length > 0) ?? $"exit code {code}";
+        return words.Contains("Operation not permitted", StringComparison.Ordinal)
             ? new ExitNatException(ExitNatFault.NotPermitted, "nft may not change this machine's rules")
             : new ExitNatException(ExitNatFault.Refused, $"nft: {words.Trim()}");
     }
 
-    private static Process Start()
+    private static Process Start(params string[] arguments)
     {
         foreach (string place in Places)
         {
             try
             {
-                var start = new ProcessStartInfo(place, ["-f", "-"]) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
+                var start = new ProcessStartInfo(place, arguments) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
                 start.Environment["LC_ALL"] = "C";
                 return Process.Start(start)!;
             }

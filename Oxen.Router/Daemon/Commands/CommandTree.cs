@@ -62,6 +62,7 @@ internal sealed class CommandTree(Screen screen, CommandBodies bodies)
         var ping = new PingVerbs(screen);
         root.Add(ping.Ping());
         root.Add(ping.Trace());
+        if (bodies.Run is not null) root.Add(new KillSwitchVerb(screen).Build());
         root.Add(KeyGen());
         var contacts = new ContactVerbs(screen);
         root.Add(contacts.Contact());

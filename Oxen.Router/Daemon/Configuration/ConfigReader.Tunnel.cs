@@ -17,6 +17,9 @@ internal sealed partial class ConfigReader
     {
         if (section.Span is not { } span) return null;
         if (!roles.HasFlag(RouterRoles.Client) && roles != RouterRoles.None) Report(span, ConfigDiagnostic.Contradiction, "[tun] is a client's, and `roles` does not have \"client\"", "Add \"client\" to `roles`. An exit's end of the tunnel is `tunnel = true` in [exit].");
+        (bool kill, bool lan) = (Truth(section, "kill_switch", false), Truth(section, "kill_switch_lan", false));
+        if (kill && roles.HasFlag(RouterRoles.Relay)) Report(section.Values["kill_switch"].Value!.Span, ConfigDiagnostic.Contradiction, "`kill_switch` lets nothing out past the tunnel, and a relay sends past it", "Run the relay on another machine, or in a network namespace of its own.");
+        if (lan && !kill) Report(section.Values["kill_switch_lan"].Value!.Span, ConfigDiagnostic.Contradiction, "`kill_switch_lan` is an exception of `kill_switch`, which is off", "Write kill_switch = true, or leave both out.");
         return new TunConfig
         {
             Name = InterfaceName(section, "name", "oxen0"),
@@ -27,6 +30,8 @@ internal sealed partial class ConfigReader
             Table = (uint)Integer(section, "table", 18500, FirstTable, LastNumber),
             Mark = (uint)Integer(section, "mark", 18500, 1, LastNumber),
             Priority = (uint)Integer(section, "priority", 18500, 1, 32_764), // the main table's rule has 32 766
+            KillSwitch = kill,
+            KillSwitchLan = lan,
         };
     }
 

@@ -29,6 +29,12 @@ internal sealed record TunConfig
     /// <summary>Priority of the first of our two routing rules.</summary>
     public uint Priority { get; init; } = 18500;
 
+    /// <summary>Rules of nft that let nothing out but through the tunnel, and stay when the program ends.</summary>
+    public bool KillSwitch { get; init; }
+
+    /// <summary>With <see cref="KillSwitch"/>: private addresses near this machine may be reached, name servers there excepted.</summary>
+    public bool KillSwitchLan { get; init; }
+
     // fd6f:7865:6e00::/48: a unique local prefix (RFC 4193) whose 40 bits spell "oxen"; 10.98.0.2 alone, not a network around it.
     public static IReadOnlyList<InterfaceAddress> DefaultAddresses { get; } =
         [new(IPAddress.Parse("10.98.0.2"), 32), new(IPAddress.Parse("fd6f:7865:6e00:2::2"), 128)];

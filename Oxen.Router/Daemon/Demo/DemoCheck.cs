@@ -1,7 +1,9 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Net;
+using System.Net.Sockets;
 using System.Security.Cryptography;
+using Oxen.Router.Core.Directory;
 using Oxen.Router.Core.Packets;
 using Oxen.Router.Daemon.Commands;
 using Oxen.Router.Daemon.Terminal;
@@ -46,7 +48,8 @@ internal sealed class DemoCheck(DemoOptions options, DemoOffers offers, DemoJour
         DemoSwarmResult stored = await StoreAsync(cancel).ConfigureAwait(false);
         bool lokiOk = await VisitByProxiesAsync(cancel).ConfigureAwait(false);
         bool httpClientOk = await VisitByHandlerAsync(cancel).ConfigureAwait(false);
-        bool onsOk = await ResolveAsync(cancel).ConfigureAwait(false);
+        bool onsOk = await LookUpAsync(cancel).ConfigureAwait(false);
+        bool dnsOk = await ResolveAsync(cancel).ConfigureAwait(false);
         ClientView view = await ProbedViewAsync(cancel).ConfigureAwait(false);
         double[] repairs = [];
         bool repairOk = true;
@@ -54,7 +57,7 @@ internal sealed class DemoCheck(DemoOptions options, DemoOffers offers, DemoJour
         double? repair = repairs.Length == 0 ? null : repairs.Order().ElementAt(repairs.Length / 2);
         SortedDictionary<string, long> drops = await DemoCommand.DropsAsync(offers.Network, doorDrops).ConfigureAwait(false);
         double[] builds = journal.BuildMilliseconds;
-        bool ok = downOk && upOk && v6Ok && udpOk && stored.Ok && lokiOk && httpClientOk && onsOk && repairOk;
+        bool ok = downOk && upOk && v6Ok && udpOk && stored.Ok && lokiOk && httpClientOk && onsOk && dnsOk && repairOk;
 
         if (options.Json)
         {
@@ -83,6 +86,7 @@ internal sealed class DemoCheck(DemoOptions options, DemoOffers offers, DemoJour
                 json.WriteBoolean("loki_ok", lokiOk);
                 json.WriteBoolean("http_client_ok", httpClientOk);
                 json.WriteBoolean("ons_ok", onsOk);
+                json.WriteBoolean("dns_ok", dnsOk);
                 json.WriteBoolean("repair_ok", repairOk);
                 json.WriteStartObject("drops");
                 foreach ((string reason, long count) in drops) json.WriteNumber(reason, count);
@@ -209,8 +213,27 @@ internal sealed class DemoCheck(DemoOptions options, DemoOffers offers, DemoJour
         return result;
     }
 
-    /// <summary>Asks exits for a name that was bought and for one that was not; both answers must be proven.</summary>
     private async Task<bool> ResolveAsync(CancellationToken cancel)
+    {
+        using var limit = Limit(cancel);
+        using RouterIdentity somebody = RouterIdentity.Create(new SystemEntropy());
+        var probe = new DnsProbe(offers.Dns, () => new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp));
+        string trouble;
+        try
+        {
+            trouble = await probe.CheckAsync(DnsProbe.NameOf(somebody.Id), IPAddress.Loopback, limit.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
+        {
+            trouble = "it took too long";
+        }
+
+        Add("names", trouble.Length == 0, trouble.Length == 0 ? DnsProbe.Words : trouble);
+        return trouble.Length == 0;
+    }
+
+    /// <summary>Asks exits for a name that was bought and for one that was not; both answers must be proven.</summary>
+    private async Task<bool> LookUpAsync(CancellationToken cancel)
     {
         using var limit = Limit(cancel);
         string name = DemoLedger.Name[..^".loki".Length];
@@ -262,13 +285,13 @@ internal sealed class DemoCheck(DemoOptions options, DemoOffers offers, DemoJour
         byte[] expected = await DemoTargets.DigestAsync(RepairBytes).ConfigureAwait(false);
         var silences = new List<double>();
         var victims = new List<string>();
-        int rounds = offers.Network.Files is null ? RepairsOfThreads : RepairsOfProcesses;
+        int rounds = !options.Processes ? RepairsOfThreads : RepairsOfProcesses;
         for (int round = 0; round < rounds; round++)
         {
             if (await SpareAsync(cancel).ConfigureAwait(false) is not { } path)
             {
-                Add("a relay stops", round > 0 && offers.Network.Files is null, $"no spare path was ready before relay {round + 1}");
-                return (round > 0 && offers.Network.Files is null, [.. silences]);
+                Add("a relay stops", round > 0 && !options.Processes, $"no spare path was ready before relay {round + 1}");
+                return (round > 0 && !options.Processes, [.. silences]);
             }
 
             // The middle one first; then the first hop, and the one before the exit.

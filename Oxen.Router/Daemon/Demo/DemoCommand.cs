@@ -13,7 +13,9 @@ using Oxen.Router.Daemon.Doors;
 using Oxen.Router.Daemon.Names;
 using Oxen.Router.Daemon.Status;
 using Oxen.Router.Daemon.Terminal;
+using Oxen.Router.Dns;
 using Oxen.Router.Exit;
+using Oxen.Router.Handlers;
 using Oxen.Router.Hosting;
 using Spectre.Console;
 using Spectre.Console.Rendering;
@@ -54,6 +56,7 @@ internal static class DemoCommand
         using NameEnd names = NameEnd.OverPaths(ledger.Genesis, client, TimeSpan.FromMinutes(5), TimeProvider.System);
         await using StatusSocket status = StatusSocket.Open(network.Files.StatusSocket, () => ReportAsync(network), (name, stop) => PingReport.MeasureAsync(name, network.Client, names.Source, stop));
         await using ProxyDoors doors = await ProxyDoors.OpenAsync(client, new ServiceReach(network.Client.Hidden!.Clients, network.Client.Hidden.Clients, names.Source), options.Socks, options.Http, new Dictionary<string, string>(), drops, cancel).ConfigureAwait(false);
+        await using DnsService dns = StartDns(client, targets, names.Source!);
         await WaitReadyAsync(client, cancel).ConfigureAwait(false);
         double firstByte = await FirstByteAsync(doors, targets, cancel).ConfigureAwait(false);
         // Only now: nothing that starts beside may delay the first byte.
@@ -61,7 +64,7 @@ internal static class DemoCommand
         await using DemoSite site = await DemoSite.StartAsync(network, options.Hops, cancel).ConfigureAwait(false);
         if (!options.Processes) await ledger.BeginAsync().ConfigureAwait(false); // after the first byte: opening it takes the processor
         await FillAsync(ledger, network, site, cancel).ConfigureAwait(false);
-        var offers = new DemoOffers(network, doors, targets, swarm, ledger, names.Source!, site, options.Processes);
+        var offers = new DemoOffers(network, doors, dns.EndPoints[0], targets, swarm, ledger, names.Source!, site, options.Processes);
         bool found = await site.WaitFoundAsync(FoundPatience, cancel).ConfigureAwait(false);
         if (options.EndpointsFile is { } file) await WriteEndpointsAsync(file, offers, cancel).ConfigureAwait(false);
 
@@ -101,11 +104,15 @@ internal static class DemoCommand
     /// <summary>The exceptions to the exits' policy: the demo's own targets and storage nodes on loopback.</summary>
     private static List<ExitRule> Exceptions(DemoTargets targets)
     {
-        var rules = new List<ExitRule> { ExitRule.Parse($"allow 127.0.0.1:{targets.WebPort} tcp"), ExitRule.Parse($"allow 127.0.0.1:{targets.UdpPort} udp") };
+        var rules = new List<ExitRule> { ExitRule.Parse($"allow 127.0.0.1:{targets.WebPort} tcp"), ExitRule.Parse($"allow 127.0.0.1:{targets.UdpPort} udp"), ExitRule.Parse($"allow {targets.Names.EndPoint} tcp") };
         if (targets.HasIPv6) rules.Add(ExitRule.Parse($"allow [::1]:{targets.WebPort} tcp"));
         rules.AddRange(DemoSwarm.Exceptions);
         return rules;
     }
+
+    // On a port of its own: the machine's programs keep asking whom they ask.
+    private static DnsService StartDns(ClientService client, DemoTargets targets, INameSource names) => DnsService.Start(
+        new DnsServiceOptions { Servers = [targets.Names.EndPoint], Host = new DnsHostOptions { Listen = [new IPEndPoint(IPAddress.Loopback, 0)] } }, client, names, services: null, TimeProvider.System);
 
     private static async Task WaitReadyAsync(ClientService client, CancellationToken cancel)
     {
@@ -173,6 +180,7 @@ internal static class DemoCommand
         to.WriteLine();
         to.WriteLine($"  curl --socks5-hostname {doors.Socks} {targets.Url}");
         to.WriteLine($"  curl --proxy http://{doors.Http} {targets.Url}bytes/67108864 --output /dev/null");
+        to.WriteLine($"  dig @{offers.Dns.Address} -p {offers.Dns.Port} {DemoNames.Name}");
         to.WriteLine();
         to.WriteLine(string.Create(CultureInfo.InvariantCulture, $"A hidden web service, {options.Hops} hops of yours and {options.Hops} of its own away{(found ? "" : "; it is not found yet, which takes a while on a slow machine or in a small network")}:"));
         to.WriteLine();
@@ -180,7 +188,7 @@ internal static class DemoCommand
         to.WriteLine($"  curl --socks5-hostname {doors.Socks} http://{DemoLedger.Name}/     # the same by its short name, bought on the demo's ledger: {offers.Ledger.Rpc}");
         to.WriteLine($"  oxen trace {offers.Site.Host} --socket {offers.Network.Files.StatusSocket}");
         to.WriteLine();
-        to.WriteLine($"SOCKS5 {doors.Socks} (TCP, and UDP: an echo listens on 127.0.0.1:{targets.UdpPort}), HTTP proxy {doors.Http}.");
+        to.WriteLine($"SOCKS5 {doors.Socks} (TCP, and UDP: an echo listens on 127.0.0.1:{targets.UdpPort}), HTTP proxy {doors.Http}, resolver {offers.Dns}: .loki names get addresses, others are asked through the exit.");
         to.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{DemoSwarm.Nodes} storage nodes in {DemoSwarm.Swarms} swarms; one of them (a seed too): {swarm.FirstUrl}"));
         to.WriteLine();
         to.WriteLine($"  oxen wallet new --out me.key && oxen swarm store --account me.key --text hello --node {swarm.FirstUrl} && oxen swarm retrieve --account me.key --node {swarm.FirstUrl}");

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Text.Json;
 using Oxen.Router.Daemon.Doors;
 using Oxen.Router.Handlers;
@@ -7,13 +8,14 @@ namespace Oxen.Router.Daemon.Demo;
 /// <summary>What a running demo offers to whoever wants to use it.</summary>
 /// <param name="Names">Short names, looked up through paths.</param>
 /// <param name="Processes">Each router has a process, a configuration and a status socket of its own.</param>
-internal sealed record DemoOffers(DemoNetwork Network, ProxyDoors Doors, DemoTargets Targets, DemoSwarm Swarm, DemoLedger Ledger, INameSource Names, DemoSite Site, bool Processes)
+internal sealed record DemoOffers(DemoNetwork Network, ProxyDoors Doors, IPEndPoint Dns, DemoTargets Targets, DemoSwarm Swarm, DemoLedger Ledger, INameSource Names, DemoSite Site, bool Processes)
 {
     /// <summary>Every address, and what another program joins the network by, as properties of the object under way.</summary>
     public void Write(Utf8JsonWriter json)
     {
         json.WriteString("socks", Doors.Socks!.ToString());
         json.WriteString("http", Doors.Http!.ToString());
+        json.WriteString("dns", Dns.ToString());
         json.WriteString("web_target", Targets.Url);
         if (Targets.HasIPv6) json.WriteString("web_target_ipv6", Targets.UrlIPv6);
         json.WriteString("udp_echo", $"127.0.0.1:{Targets.UdpPort}");

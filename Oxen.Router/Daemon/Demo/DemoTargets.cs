@@ -20,23 +20,25 @@ namespace Oxen.Router.Daemon.Demo;
 /// <param name="Space">A network namespace; null: this program's.</param>
 /// <param name="AddressIPv6">Null: no IPv6.</param>
 /// <param name="WebPort">0: a free one.</param>
-internal sealed record DemoPlace(string? Space, IPAddress Address, IPAddress? AddressIPv6, int WebPort, int EchoPort)
+internal sealed record DemoPlace(string? Space, IPAddress Address, IPAddress? AddressIPv6, int WebPort, int EchoPort, int NamesPort = 0)
 {
     public static DemoPlace Loopback { get; } = new(null, IPAddress.Loopback, Socket.OSSupportsIPv6 ? IPAddress.IPv6Loopback : null, 0, 0);
 }
 
-/// <summary>What the demo fetches from: a small web server and a UDP echo. They stand for the open internet.</summary>
+/// <summary>What the demo fetches from: a small web server, a UDP echo and a name server. They stand for the open internet.</summary>
 internal sealed class DemoTargets : IAsyncDisposable
 {
     private readonly WebApplication _web;
     private readonly Socket _echo;
     private readonly Task _echoing;
+    private readonly DemoNames _names;
 
-    private DemoTargets(WebApplication web, Socket echo, DemoPlace place, int webPort)
+    private DemoTargets(WebApplication web, Socket echo, DemoNames names, DemoPlace place, int webPort)
     {
         Place = place;
         _web = web;
         _echo = echo;
+        _names = names;
         WebPort = webPort;
         UdpPort = ((IPEndPoint)echo.LocalEndPoint!).Port;
         _echoing = Task.Run(EchoAsync);
@@ -50,6 +52,9 @@ internal sealed class DemoTargets : IAsyncDisposable
     public int WebPort { get; }
 
     public int UdpPort { get; }
+
+    /// <summary>The name server of this internet.</summary>
+    public DemoNames Names => _names;
 
     public bool HasIPv6 { get; private init; }
 
@@ -78,7 +83,7 @@ internal sealed class DemoTargets : IAsyncDisposable
         await web.StartAsync(cancel).ConfigureAwait(false);
         Socket echo = place.Space is { } there ? LinuxNamespace.Run(there, NewEcho) : NewEcho();
         echo.Bind(new IPEndPoint(place.Address, place.EchoPort));
-        return new DemoTargets(web, echo, place, port) { HasIPv6 = v6 };
+        return new DemoTargets(web, echo, DemoNames.Start(place, place.NamesPort), place, port) { HasIPv6 = v6 };
 
         static Socket NewEcho() => new(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
     }
@@ -87,6 +92,7 @@ internal sealed class DemoTargets : IAsyncDisposable
     {
         _echo.Dispose();
         await _echoing.ConfigureAwait(false);
+        await _names.DisposeAsync().ConfigureAwait(false);
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(1));
         try
         {

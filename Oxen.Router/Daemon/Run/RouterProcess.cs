@@ -369,6 +369,7 @@ internal sealed class RouterProcess : IAsyncDisposable
         foreach ((ServiceAddress address, string file) in _config.Client.ServiceKeys) _serviceKeys.Add(address, ServiceKeyFile.LoadClient(file));
         if (_config.Tun is { } tun)
         {
+            if (tun.KillSwitch) KillSwitch.Set(tun); // first of all: nothing leaves while the rest is set up
             _clientTunnel = TunnelEnd.OpenClient(tun, shards);
             RouterLog.TunnelOpen(_log, _clientTunnel.Name, _clientTunnel.HasIPv6 ? "IPv4 and IPv6" : "IPv4 alone");
         }

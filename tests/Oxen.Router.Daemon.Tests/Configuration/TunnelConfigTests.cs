@@ -24,16 +24,18 @@ public sealed class TunnelConfigTests
         Assert.Equal(["10.98.0.2/32", "fd6f:7865:6e00:2::2/128"], tun.Addresses.Select(a => a.ToString()));
         Assert.Equal(["0.0.0.0/0", "::/0"], tun.Ranges.Select(r => r.ToString()));
         Assert.Equal((256, true, 18500u, 18500u, 18500u), (tun.Queue, tun.Routes, tun.Table, tun.Mark, tun.Priority));
+        Assert.Equal((false, false), (tun.KillSwitch, tun.KillSwitchLan));
     }
 
     [Fact]
     public void Every_key_of_the_client_is_taken()
     {
-        TunConfig tun = Good(Client + "[tun]\nname = \"t1\"\naddresses = [\"10.1.2.3\"]\nranges = [\"192.0.2.0/24\"]\nroutes = false\nqueue = 500\ntable = 300\nmark = 7\npriority = 9\n").Tun!;
+        TunConfig tun = Good(Client + "[tun]\nname = \"t1\"\naddresses = [\"10.1.2.3\"]\nranges = [\"192.0.2.0/24\"]\nroutes = false\nqueue = 500\ntable = 300\nmark = 7\npriority = 9\nkill_switch = true\nkill_switch_lan = true\n").Tun!;
         Assert.Equal("t1", tun.Name);
         Assert.Equal("10.1.2.3/32", Assert.Single(tun.Addresses).ToString());
         Assert.Equal("192.0.2.0/24", Assert.Single(tun.Ranges).ToString());
         Assert.Equal((500, false, 300u, 7u, 9u), (tun.Queue, tun.Routes, tun.Table, tun.Mark, tun.Priority));
+        Assert.Equal((true, true), (tun.KillSwitch, tun.KillSwitchLan));
     }
 
     [Fact]
@@ -41,6 +43,8 @@ public sealed class TunnelConfigTests
     {
         Assert.Null(Good(Exit).Exit.Tunnel);
         Assert.Null(Good(Exit + "tun = \"x\"\n").Exit.Tunnel);
+        Assert.Equal("relay, exit", Good(Exit).Capabilities.ToString().ToLowerInvariant());
+        Assert.Equal("relay, exit, tunnel", Good(Exit + "tunnel = true\n").Capabilities.ToString().ToLowerInvariant());
         ExitTunnelConfig tunnel = Good(Exit + "tunnel = true\n").Exit.Tunnel!;
         Assert.Equal(("oxenx0", "10.97.0.0/16", "fd6f:7865:6e00:1::/64", 1024, true, 65533), (tunnel.Tun, tunnel.Pool4.ToString(), tunnel.Pool6.ToString(), tunnel.Connections, tunnel.Nat, tunnel.Leases));
         tunnel = Good(Exit + "tunnel = true\ntun = \"x\"\npool = [\"10.0.0.0/29\"]\nconnections = 3\nnat = false\n").Exit.Tunnel!;
@@ -61,6 +65,9 @@ public sealed class TunnelConfigTests
     [InlineData(Client + "[tun]\nroutes = \"true\"\n", "6:10: error OXN1004: `routes` expects true or false, found the text \"true\"\n  Without quotes.")]
     [InlineData(Client + "[tun]\ntable = 254\n", "6:9: error OXN1005: `table` expects a number from 256 to 4294967295, found the number 254")]
     [InlineData(Client + "[tun]\nmark = 0\n", "6:8: error OXN1005: `mark` expects a number from 1")]
+    [InlineData(Client + "[tun]\nkill_switch = 1\n", "6:15: error OXN1004: `kill_switch` expects true or false")]
+    [InlineData(Client + "[tun]\nkill_switch_lan = true\n", "6:19: error OXN1007: `kill_switch_lan` is an exception of `kill_switch`, which is off")]
+    [InlineData("[router]\nroles = [\"relay\", \"client\"]\nidentity = \"i\"\nlisten = \"192.0.2.1:1090\"\n" + Rest + "[tun]\nkill_switch = true\n", "8:15: error OXN1007: `kill_switch` lets nothing out past the tunnel, and a relay sends past it")]
     [InlineData(Client + "[tun]\nqueu = 1\n", "6:1: error OXN1003: unknown key `queu` in [tun]\n  Did you mean `queue`?")]
     [InlineData(Exit + "[tun]\n", "8:2: error OXN1007: [tun] is a client's, and `roles` does not have \"client\"\n  Add \"client\" to `roles`. An exit's end of the tunnel is `tunnel = true` in [exit].")]
     [InlineData(Client + "[exit]\ntunnel = true\n", "6:10: error OXN1007: `tunnel` is an exit's, and `roles` does not have \"exit\"")]

@@ -4,6 +4,7 @@ using System.Net;
 using System.Net.Sockets;
 using Oxen.Router.Daemon.Terminal;
 using Oxen.Router.Exit;
+using Oxen.Router.Hosting;
 using Oxen.Router.Native.Linux;
 
 namespace Oxen.Router.Daemon.Demo.Tunnel;
@@ -39,8 +40,11 @@ internal sealed class Lab : IDisposable
             string[] spaces = [plan.Net, .. plan.Machines.Select(m => m.Space)];
             string? taken = spaces.FirstOrDefault(s => File.Exists(Path.Combine(Spaces, s)));
             if (taken is not null) throw new UserException(ExitCode.Environment, "OXN3024", $"the network namespace {taken} exists, and no demo made it", $"If nobody needs it: `ip netns delete {taken}`. Or give this demo another name: --netns {plan.Prefix}2.");
-            claim.Note(spaces.Select(s => "space " + s));
+            string resolver = ResolverDirectory(plan);
+            if (Directory.Exists(resolver)) throw new UserException(ExitCode.Environment, "OXN3024", $"{resolver} exists, and no demo made it", $"If nobody needs it, remove it. Or give this demo another name: --netns {plan.Prefix}2.");
+            claim.Note([.. spaces.Select(s => "space " + s), "directory " + resolver]);
             noted = true;
+            UseOwnResolver(resolver);
             foreach (string space in spaces) IpProgram.Run("netns", "add", space);
             foreach (string space in spaces) LinuxNamespace.Run(space, () => Settle(forwards: space == plan.Net));
             IpProgram.Batch(plan.Net, [.. Up("lo"), .. plan.Machines.SelectMany(Cable)]);
@@ -53,6 +57,7 @@ internal sealed class Lab : IDisposable
             if (noted)
             {
                 Remove([plan.Net, .. plan.Machines.Select(m => m.Space)]);
+                RemoveResolver(plan);
                 claim.Clear();
             }
 
@@ -75,6 +80,7 @@ internal sealed class Lab : IDisposable
     public void Dispose()
     {
         Remove([Plan.Net, .. Plan.Machines.Select(m => m.Space)]);
+        RemoveResolver(Plan);
         Claim.Clear();
         Claim.Dispose();
     }
@@ -127,6 +133,34 @@ internal sealed class Lab : IDisposable
     {
         IpProgram.Run("-4", "-n", plan.Net, "rule", "add", "priority", "100", "iif", plan.Client.Name, "to", $"{plan.Target.Address}/32", "prohibit");
         if (HasIPv6) IpProgram.Run("-6", "-n", plan.Net, "rule", "add", "priority", "100", "iif", plan.Client.Name, "to", $"{plan.Target.AddressIPv6}/128", "prohibit");
+    }
+
+    // `ip netns exec` shows a program this file in place of /etc/resolv.conf (ip-netns(8)).
+    private static string ResolverDirectory(LabPlan plan) => Path.Combine("/etc/netns", plan.Client.Space);
+
+    private static void UseOwnResolver(string directory)
+    {
+        try
+        {
+            Directory.CreateDirectory(directory);
+            File.WriteAllText(Path.Combine(directory, "resolv.conf"), "nameserver 127.0.0.1\n");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw OxenException.FileTrouble(directory, e.Message, e);
+        }
+    }
+
+    private static void RemoveResolver(LabPlan plan)
+    {
+        try
+        {
+            Directory.Delete(ResolverDirectory(plan), recursive: true);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // Gone.
+        }
     }
 
     // ---- the end ----

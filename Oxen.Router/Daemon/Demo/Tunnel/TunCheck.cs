@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
+using Oxen.Router.Core.Directory;
 using Oxen.Router.Daemon.Commands;
 using Oxen.Router.Daemon.Status;
 using Oxen.Router.Daemon.Terminal;
@@ -52,6 +53,7 @@ internal sealed class TunCheck(DemoOptions options, Lab lab, TunNetwork network,
         double perPacket = packets == 0 ? 0 : (double)(allocated - allocatedBefore) / packets;
         bool udpOk = await EchoUdpAsync(cancel).ConfigureAwait(false);
         await FetchByProxyAsync(cancel).ConfigureAwait(false);
+        bool dnsOk = await ResolveAsync(cancel).ConfigureAwait(false);
 
         var meter = new TunMeter(lab.Plan, targets);
         double oneDown = await TcpAsync(meter, 1, true, cancel).ConfigureAwait(false);
@@ -84,6 +86,7 @@ internal sealed class TunCheck(DemoOptions options, Lab lab, TunNetwork network,
                 json.WriteNumber("packets", packets);
                 json.WriteBoolean("ipv6_ok", v6Ok);
                 json.WriteBoolean("udp_ok", udpOk);
+                json.WriteBoolean("dns_ok", dnsOk);
                 json.WriteBoolean("repair_ok", repair.Ok);
                 json.WriteString("tun_measured_by", meter.HasIperf ? TunMeter.Program : "own");
                 json.WriteNumber("tun_mbit_per_s", Math.Round(oneDown, 1));
@@ -212,6 +215,25 @@ internal sealed class TunCheck(DemoOptions options, Lab lab, TunNetwork network,
         {
             Add("SOCKS5 beside it", false, e.Message);
         }
+    }
+
+    private async Task<bool> ResolveAsync(CancellationToken cancel)
+    {
+        using var limit = Limit(StepTime, cancel);
+        using RouterIdentity somebody = RouterIdentity.Create(new SystemEntropy());
+        var probe = new DnsProbe(new IPEndPoint(IPAddress.Loopback, 53), () => Lab.Socket(_client, AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp));
+        string trouble;
+        try
+        {
+            trouble = await probe.CheckAsync(DnsProbe.NameOf(somebody.Id), lab.Plan.Target.Address, limit.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
+        {
+            trouble = "it took too long";
+        }
+
+        Add("names", trouble.Length == 0, trouble.Length == 0 ? DnsProbe.Words : trouble);
+        return trouble.Length == 0;
     }
 
     private async Task<double> TcpAsync(TunMeter meter, int streams, bool down, CancellationToken cancel)

@@ -16,7 +16,7 @@ namespace Oxen.Router.Daemon.Demo.Tunnel;
 /// <summary>Starts a laboratory with a tunnel through it, shows it, and takes it down.</summary>
 internal static class TunDemo
 {
-    private const int WebPort = 80, EchoPort = 7, IperfPort = 5201;
+    private const int WebPort = 80, EchoPort = 7, NamesPort = 53, IperfPort = 5201;
     private static readonly TimeSpan ReadyPatience = TimeSpan.FromSeconds(30);
 
     public static async Task<int> RunAsync(DemoOptions options, Screen screen, CancellationToken cancel)
@@ -24,7 +24,7 @@ internal static class TunDemo
         LabNeeds.Check();
         using Lab lab = Lab.Build(new LabPlan(options.Netns, options.Relays, options.Exits));
         LabPlan plan = lab.Plan;
-        await using DemoTargets targets = await DemoTargets.StartAsync(new DemoPlace(plan.Target.Space, plan.Target.Address, Lab.HasIPv6 ? plan.Target.AddressIPv6 : null, WebPort, EchoPort), cancel).ConfigureAwait(false);
+        await using DemoTargets targets = await DemoTargets.StartAsync(new DemoPlace(plan.Target.Space, plan.Target.Address, Lab.HasIPv6 ? plan.Target.AddressIPv6 : null, WebPort, EchoPort, NamesPort), cancel).ConfigureAwait(false);
         await using LabProcess? iperf = LabNeeds.Has(TunMeter.Program) ? new LabProcess(plan.Target.Space, TunMeter.Program, "--server", "--port", IperfPort.ToString(CultureInfo.InvariantCulture)) : null;
         var log = new TunLog();
         await using TunNetwork network = await TunNetwork.StartAsync(options, lab, log.Add, cancel).ConfigureAwait(false);
@@ -99,6 +99,7 @@ internal static class TunDemo
         to.WriteLine($"  {inside} curl {targets.Url}");
         to.WriteLine($"  {inside} curl {targets.Url}bytes/67108864 --output /dev/null");
         if (targets.HasIPv6) to.WriteLine($"  {inside} curl {targets.UrlIPv6}");
+        to.WriteLine($"  {inside} curl http://{DemoNames.Name}/");
         to.WriteLine($"  {inside} ping {plan.Target.Address}");
         if (hasIperf) to.WriteLine($"  {inside} iperf3 --client {plan.Target.Address} --reverse --parallel 4");
         to.WriteLine($"  {inside} bash");
@@ -106,7 +107,7 @@ internal static class TunDemo
         to.WriteLine($"A UDP echo listens on {plan.Target.Address}:{EchoPort}. The proxies are there as well, inside: SOCKS5 {options.Socks}, HTTP {options.Http}.");
         if (!hasIperf) to.WriteLine("iperf3 is not installed; with it a server of it would listen at the target.");
         if (!network.Translates) to.WriteLine("nft is not installed: the exits do not translate addresses; this internet knows the way back to their inner ones.");
-        to.WriteLine($"The wire between client and relays: `ip netns exec {plan.Net} tcpdump -n -i {plan.Client.Name}`. There is no resolver inside: use addresses. Ctrl-C stops all and takes all away.");
+        to.WriteLine($"The wire between client and relays: `ip netns exec {plan.Net} tcpdump -n -i {plan.Client.Name}`. Names are asked of the client's own resolver. Ctrl-C stops all and takes all away.");
         to.WriteLine();
         to.Flush();
     }
@@ -136,6 +137,7 @@ internal static class TunDemo
     {
         json.WriteString("socks", options.Socks.ToString());
         json.WriteString("http", options.Http.ToString());
+        json.WriteString("dns", "127.0.0.1:53");
         json.WriteString("web_target", targets.Url);
         if (targets.HasIPv6) json.WriteString("web_target_ipv6", targets.UrlIPv6);
         json.WriteString("udp_echo", $"{plan.Target.Address}:{EchoPort}");

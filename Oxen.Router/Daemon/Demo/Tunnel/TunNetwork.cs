@@ -95,7 +95,7 @@ internal sealed class TunNetwork : IAsyncDisposable
         ContactWords.TryNetworkId(Network, out byte[] networkId);
         Files.SetContacts(ContactList.Create(listKey, networkId, _contacts, unix - 60, unix + 7 * Day));
         foreach (Action start in starts) start();
-        (string config, string status) = Files.AddConfig(_lab.Plan.Client.Name, ClientText(options, listKey.Id));
+        (string config, string status) = Files.AddConfig(_lab.Plan.Client.Name, ClientText(options, listKey.Id, _lab.Plan.Target.Address));
         Client = Note(new ProcessRouter(_lab.Plan.Client.Name, config, status, _lab.Plan.Client.Space, onClientLine));
         await Task.WhenAll(_routers.Append(Client).Select(r => r.WaitReadyAsync(cancel))).ConfigureAwait(false);
     }
@@ -155,7 +155,7 @@ internal sealed class TunNetwork : IAsyncDisposable
             """;
     }
 
-    private static string ClientText(DemoOptions options, RouterId listKey) => string.Create(CultureInfo.InvariantCulture, $"""
+    private static string ClientText(DemoOptions options, RouterId listKey, IPAddress target) => string.Create(CultureInfo.InvariantCulture, $"""
         [router]
         roles = ["client"]
         network = "{Network}"
@@ -169,6 +169,9 @@ internal sealed class TunNetwork : IAsyncDisposable
         spares = {options.Spares}
 
         [tun]
+
+        [dns]
+        servers = ["{target}:53"]
 
         [log]
         level = "debug"
