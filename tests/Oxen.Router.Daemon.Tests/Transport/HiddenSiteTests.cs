@@ -149,6 +149,7 @@ public sealed class HiddenSiteTests
             catch (Exception e)
             {
                 seen.SetResult(e);
+                await aborted.Task; // the read may fail a moment before; once the handler ends, nobody is told any more
                 throw;
             }
         }));
