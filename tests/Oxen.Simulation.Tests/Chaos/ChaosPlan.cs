@@ -51,7 +51,7 @@ internal sealed record ChaosPlan
     /// <summary>Ten to fifteen routers, some seconds of storm: what every run of the tests does fifty times.</summary>
     public static ChaosPlan Short(ulong seed) => new()
     {
-        Seed = seed, Services = seed % 5 == 0 ? 1 : 0, CountLeftovers = seed % 25 == 0, MaxFaults = Number("OXEN_CHAOS_FAULTS", int.MaxValue),
+        Seed = seed, Services = seed % 5 == 0 ? 1 : 0, CountLeftovers = seed % 50 == 0, MaxFaults = Number("OXEN_CHAOS_FAULTS", int.MaxValue),
     };
 
     /// <summary>So many nodes for about so long: storms of three minutes, and calms between them.</summary>
