@@ -7,7 +7,7 @@ namespace Oxen.Ons.Tests.Sequencing;
 
 public class CrashTests
 {
-    private const int LoopsInCi = 200;
+    private const int LoopsInCi = 60;
     private const int ReplayEvery = 20;
 
     // kill -9 after a random number of acknowledgements, again and again on one database. OXEN_CRASH_LOOPS makes it longer.
