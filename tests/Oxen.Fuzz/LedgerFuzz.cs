@@ -98,11 +98,11 @@ public sealed class LedgerFuzz
         [
             .. new[]
             {
-                $$"""{"jsonrpc":"2.0","id":"0","method":"ons_resolve","params":{"type":2,"name_hash":"{{hash}}"}}""",
-                $$"""{"id":1,"method":"ons_names_to_owners","params":{"entries":[{"name_hash":"{{hash}}","types":[0,1,2]}],"include_expired":true}}""",
-                $$"""{"id":null,"method":"ons_owners_to_names","params":{"entries":["{{Alice.Id}}"]}}""", """{"method":"get_service_nodes","params":{"fields":["swarm_id"],"limit":-1,"active_only":true}}""",
-                $$"""{"method":"ledger_submit","params":{"operation":"{{operation}}"}}""", """{"method":"ledger_blocks","params":{"from":1,"count":64}}""", """{"method":"ledger_header","params":{"height":0}}""",
-                $$"""{"method":"ledger_way","params":{"height":0,"committee":"{{Begin.Committee.Hash}}"}}""", $$"""{"method":"ledger_vote","params":{"node":"{{Alice.Id}}","height":0,"verdict":0,"reasons":1,"member":"{{Alice.Id}}","signature":"AAAA"}}""",
+                $$$"""{"jsonrpc":"2.0","id":"0","method":"ons_resolve","params":{"type":2,"name_hash":"{{{hash}}}"}}""",
+                $$$"""{"id":1,"method":"ons_names_to_owners","params":{"entries":[{"name_hash":"{{{hash}}}","types":[0,1,2]}],"include_expired":true}}""",
+                $$$"""{"id":null,"method":"ons_owners_to_names","params":{"entries":["{{{Alice.Id}}}"]}}""", """{"method":"get_service_nodes","params":{"fields":["swarm_id"],"limit":-1,"active_only":true}}""",
+                $$$"""{"method":"ledger_submit","params":{"operation":"{{{operation}}}"}}""", """{"method":"ledger_blocks","params":{"from":1,"count":64}}""", """{"method":"ledger_header","params":{"height":0}}""",
+                $$$"""{"method":"ledger_way","params":{"height":0,"committee":"{{{Begin.Committee.Hash}}}"}}""", $$$"""{"method":"ledger_vote","params":{"node":"{{{Alice.Id}}}","height":0,"verdict":0,"reasons":1,"member":"{{{Alice.Id}}}","signature":"AAAA"}}""",
             }.Select(Encoding.UTF8.GetBytes),
         ];
         var inputs = new List<byte[]>();
