@@ -84,7 +84,7 @@ public sealed class ConfigReaderTests
         string text = File.ReadAllText(path);
         RouterConfig? config = ConfigReader.Read(text, path, out IReadOnlyList<ConfigDiagnostic> diagnostics);
         Assert.Empty(diagnostics);
-        string uncommented = string.Join('\n', text.Split('\n').Select(l => System.Text.RegularExpressions.Regex.IsMatch(l, @"^# ([a-z_]+ = |\[(tun|dns|swarm|\[service\])\]$)") ? l[2..] : l));
+        string uncommented = string.Join('\n', text.Split('\n').Select(l => System.Text.RegularExpressions.Regex.IsMatch(l, @"^# ([a-z_]+ = |\[(tun|dns|swarm|ledger)\]$|\[\[service\]\]$)") ? l[2..] : l));
         uncommented = uncommented.Replace("roles = [\"client\"]", "roles = [\"client\", \"relay\"]", StringComparison.Ordinal); // a relay's section is among them
         RouterConfig? everything = ConfigReader.Read(uncommented, path, out diagnostics);
         Assert.Empty(diagnostics);
