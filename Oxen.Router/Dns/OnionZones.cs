@@ -10,7 +10,10 @@ namespace Oxen.Router.Dns;
 
 internal sealed record OnionZoneOptions
 {
-    /// <summary>The service that this router runs itself; default: none. Its name stands for <see cref="OwnIPv4"/> and <see cref="OwnIPv6"/>, not for a mapped address.</summary>
+    /// <summary>
+    /// The service that this router runs itself; default: none. Its name stands for <see cref="OwnIPv4"/> and <see cref="OwnIPv6"/>; if
+    /// both are null, for a mapped address like any other's.
+    /// </summary>
     public OnionAddress OwnService { get; init; }
 
     /// <summary>Where the own service is reached on this machine; null: not by this family.</summary>
@@ -178,7 +181,7 @@ internal sealed class OnionZones
         {
             case DnsNumbers.A or DnsNumbers.Aaaa when underscores == 0:
                 MappedAddresses addresses;
-                if (service == _options.OwnService)
+                if (service == _options.OwnService && (_options.OwnIPv4 ?? _options.OwnIPv6) is not null)
                 {
                     addresses = new MappedAddresses(_options.OwnIPv4, _options.OwnIPv6);
                 }

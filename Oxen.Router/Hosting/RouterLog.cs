@@ -84,6 +84,9 @@ internal static partial class RouterLog
     [LoggerMessage(1302, LogLevel.Information, "the DNS resolver is listening on {Address} (UDP and TCP); names of the outside: {Forward}")]
     public static partial void ResolverOpen(ILogger log, string address, string forward);
 
+    [LoggerMessage(1303, LogLevel.Warning, "a killed client had left its routes and rules for mapped addresses; they were replaced")]
+    public static partial void MappedRecovered(ILogger log);
+
     [LoggerMessage(1400, LogLevel.Information, "exit service with {Rules} rules and {Exceptions} exceptions")]
     public static partial void ExitOpen(ILogger log, int rules, int exceptions);
 

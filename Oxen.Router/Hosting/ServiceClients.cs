@@ -141,6 +141,14 @@ internal sealed class ServiceClients(RouterNodeOptions options, SessionLoop sess
             cancel).ConfigureAwait(false);
     }
 
+    /// <summary>What a service announces, once it is reached; null: it ended meanwhile.</summary>
+    /// <exception cref="OnionUnavailableException">It is not reached; the message says why.</exception>
+    public async Task<IntrosetContent?> ReadContentAsync(ServiceAddress service, CancellationToken cancel)
+    {
+        using IServiceAssociation reached = await AssociateAsync(service, default, cancel).ConfigureAwait(false);
+        return await sessions.InvokeAsync(_ => _reaches.Keys.FirstOrDefault(c => c.Address == service && c.Content is not null)?.Content).ConfigureAwait(false);
+    }
+
     /// <summary>All services that are or were reached, for the operator's screen.</summary>
     public Task<IReadOnlyList<ServiceClientView>> ReadViewAsync(bool probeHops) => sessions.InvokeAsync<IReadOnlyList<ServiceClientView>>(now =>
     {

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Net.NetworkInformation;
 using System.Net.Sockets;
+using System.Runtime.Versioning;
 using System.Text;
 using Oxen.Router.Dns;
 using Oxen.Router.Exit;
@@ -23,6 +24,7 @@ namespace Oxen.Router.Mapped;
 // takes them back, or replaces them.
 
 /// <summary>Routes and rules that lead connections to mapped addresses to <see cref="MappedDoor"/>. Disposing takes them back.</summary>
+[SupportedOSPlatform("linux")]
 internal sealed class MappedRules : IDisposable
 {
     public const string Table = "oxen_mapped";

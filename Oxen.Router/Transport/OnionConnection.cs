@@ -69,5 +69,9 @@ internal sealed class OnionConnection : ConnectionContext, IConnectionIdFeature,
     public override void Abort(ConnectionAbortedException abortReason) => _stream.Abort(abortReason);
 
     /// <summary>What was written still goes out, with its end behind it.</summary>
-    public override ValueTask DisposeAsync() => _stream.DisposeAsync();
+    public override async ValueTask DisposeAsync()
+    {
+        await _stream.DisposeAsync().ConfigureAwait(false);
+        await base.DisposeAsync().ConfigureAwait(false);
+    }
 }

@@ -48,7 +48,7 @@ internal sealed class StatusVerb(Screen screen)
         {
             screen.Facts("resolver", [
                 ("listens on", string.Join(" ", dns.Listen)), ("other names", dns.Forward switch { "exit" => "go through the exit", "upstream" => "go to the upstream, in the clear", _ => "are refused" }),
-                ("mapped addresses", string.Create(CultureInfo.InvariantCulture, $"{dns.Mapped} of {dns.Capacity}")), ("counts", dns.Counts.Count == 0 ? "none" : string.Join(" ", dns.Counts.Select(c => $"{c.Key}={c.Value}")))]);
+                ("mapped addresses", string.Create(CultureInfo.InvariantCulture, $"{dns.Mapped} of {dns.Capacity}")), ("connections to them", dns.Connections is { } open ? string.Create(CultureInfo.InvariantCulture, $"{open} TCP, {dns.Flows} UDP") : "not taken"), ("counts", dns.Counts.Count == 0 ? "none" : string.Join(" ", dns.Counts.Select(c => $"{c.Key}={c.Value}")))]);
         }
 
         if (report.Network.Count > 0)

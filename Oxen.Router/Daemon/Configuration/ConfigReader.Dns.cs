@@ -25,6 +25,8 @@ internal sealed partial class ConfigReader
         CheckWhoMayAsk(section, listen, clients);
         if (lifetime < TimeSpan.FromSeconds(1)) Report(section.Values["lifetime"].Value!.Span, ConfigDiagnostic.WrongValue, "`lifetime` is at least \"1 s\"", "");
         else if (ttl > lifetime) Report(section.Values[section.Values.ContainsKey("ttl") ? "ttl" : "lifetime"].Value!.Span, ConfigDiagnostic.Contradiction, "`ttl` is longer than `lifetime`: programs would keep an address that stands for another service by then", "Set `ttl` to at most `lifetime`.");
+        uint mark = (uint)Integer(section, "mark", new DnsConfig().Mark, 1, LastNumber);
+        if (tun is not null && mark == tun.Mark) Report(section.Values.TryGetValue("mark", out KeyValueSyntax? item) ? item.Value!.Span : span, ConfigDiagnostic.Contradiction, $"the mark {mark} is that of [tun], whose packets pass by the tunnel", "Choose another `mark` in [dns].");
         return new DnsConfig
         {
             Service = defaults with
@@ -35,6 +37,8 @@ internal sealed partial class ConfigReader
                 Zones = new OnionZoneOptions { AddressTtl = ttl },
                 Host = new DnsHostOptions { Listen = listen, Clients = clients },
             },
+            Mapped = Truth(section, "mapped", true),
+            Mark = mark,
         };
     }
 

@@ -6,4 +6,10 @@ namespace Oxen.Router.Daemon.Configuration;
 internal sealed record DnsConfig
 {
     public DnsServiceOptions Service { get; init; } = new();
+
+    /// <summary>Connections to mapped addresses are taken (routes, rules of nft). False: what becomes of them is the user's.</summary>
+    public bool Mapped { get; init; } = true;
+
+    /// <summary>Mark of packets to mapped addresses that the door takes.</summary>
+    public uint Mark { get; init; } = 18501;
 }

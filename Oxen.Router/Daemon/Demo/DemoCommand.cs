@@ -97,7 +97,7 @@ internal static class DemoCommand
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         limit.CancelAfter(ReadyPatience);
-        ServiceAddress.TryParse(site.Host, out ServiceAddress address);
+        if (!ServiceAddress.TryParse(site.Host, out ServiceAddress address)) throw new InvalidOperationException($"{site.Host} is no address of a service");
         await ledger.FillAsync(network.Members, DemoLedger.Name, address.ToArray(), limit.Token).ConfigureAwait(false);
     }
 

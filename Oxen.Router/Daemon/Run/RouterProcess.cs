@@ -233,13 +233,15 @@ internal sealed class RouterProcess : IAsyncDisposable
                 if (_doors.Http is { } http) RouterLog.DoorOpen(_log, "HTTP", http.ToString());
             }
 
+            foreach (ServiceConfig service in _config.Services) _services.Add(await ServiceRunner.StartAsync(service, _client.Hidden!, _log, _time, cancel).ConfigureAwait(false));
             if (_config.Dns is { } dns)
             {
-                _dns = DnsEnd.Open(dns, client, names: _names?.Source, services: null, _time);
+                var reach = new ServiceReach(_client.Hidden!.Clients, _client.Hidden.Clients, _names?.Source);
+                _dns = await DnsEnd.OpenAsync(WithOwnService(dns), client, reach, new ServiceAnnouncements(_client.Hidden.Clients, OwnAnnouncements()), _time).ConfigureAwait(false);
+                if (_dns.Recovered) RouterLog.MappedRecovered(_log);
                 RouterLog.ResolverOpen(_log, string.Join(", ", _dns.Service.EndPoints), dns.Service.Forward.ToString().ToLowerInvariant());
             }
 
-            foreach (ServiceConfig service in _config.Services) _services.Add(await ServiceRunner.StartAsync(service, _client.Hidden!, _log, _time, cancel).ConfigureAwait(false));
             _watch = Task.Run(() => WatchPathsAsync(client), CancellationToken.None);
             NetworkChange.NetworkAddressChanged += OnAddressChanged;
         }
@@ -264,6 +266,22 @@ internal sealed class RouterProcess : IAsyncDisposable
 
     /// <summary>Who may be a relay, where that is not the contact list's affair.</summary>
     private INodeSource? Nodes => _config.Directory.Nodes switch { NodesFrom.Ledger => _ledger!.Nodes, NodesFrom.Server => _nodeServer, _ => null };
+
+    // `localhost.loki` is the first service of our own. With a door it has a mapped address, as it has for everybody else.
+    private DnsConfig WithOwnService(DnsConfig dns)
+    {
+        if (_services.Count == 0) return dns;
+        byte[] key = _services[0].Address.ToArray();
+        OnionZoneOptions zones = dns.Service.Zones with { OwnService = new OnionAddress(OnionKind.Service, key) };
+        return dns with { Service = dns.Service with { Zones = dns.Mapped ? zones with { OwnIPv4 = null, OwnIPv6 = null } : zones } };
+    }
+
+    private Dictionary<ServiceAddress, ServiceRecords> OwnAnnouncements()
+    {
+        var own = new Dictionary<ServiceAddress, ServiceRecords>();
+        foreach ((ServiceConfig config, ServiceRunner runner) in _config.Services.Zip(_services)) own[runner.Address] = ServiceAnnouncements.From([.. config.Ports.Select(p => p.Port)], config.Records, [.. config.Texts.Select(System.Text.Encoding.ASCII.GetBytes)]);
+        return own;
+    }
 
     private void OpenRelay(RouterKeys keys)
     {

@@ -68,8 +68,10 @@ internal sealed record TunnelStatus(string Interface, bool Carries, int Switches
 /// <param name="Listen">Where it is asked, by UDP and TCP.</param>
 /// <param name="Forward">Where names of the outside go: exit, upstream or none.</param>
 /// <param name="Mapped">Services that have an address now.</param>
+/// <param name="Connections">To mapped addresses, open now; null: none are taken.</param>
+/// <param name="Flows">Of datagrams to mapped addresses; null: none are taken.</param>
 /// <param name="Counts">Answers, refusals and drops (DnsCounters); zero ones are left out.</param>
-internal sealed record DnsStatus(IReadOnlyList<string> Listen, string Forward, int Mapped, int Capacity, IReadOnlyDictionary<string, long> Counts);
+internal sealed record DnsStatus(IReadOnlyList<string> Listen, string Forward, int Mapped, int Capacity, int? Connections, int? Flows, IReadOnlyDictionary<string, long> Counts);
 
 /// <param name="Hops">Router ids, the first hop first.</param>
 /// <param name="HopMilliseconds">Last round trip to each hop; 0 where unknown.</param>

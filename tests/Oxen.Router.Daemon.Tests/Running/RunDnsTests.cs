@@ -26,7 +26,7 @@ public sealed class RunDnsTests : IAsyncDisposable
     {
         Assert.SkipUnless(Dig("-v").Code == 0, "dig is not installed");
         await using DemoNames outside = DemoNames.Start(DemoPlace.Loopback, 0);
-        IPEndPoint dns = await NetworkAsync($"[dns]\nlisten = [\"LISTEN\"]\nservers = [\"{outside.EndPoint}\"]\n", outside);
+        IPEndPoint dns = await NetworkAsync($"[dns]\nmapped = false\nlisten = [\"LISTEN\"]\nservers = [\"{outside.EndPoint}\"]\n", outside);
         string Ask(params string[] question) => Dig(["+short", "+tries=1", "+timeout=20", "-p", $"{dns.Port}", "@127.0.0.1", .. question]).Output.Trim();
 
         string four = Ask(Service, "A"), six = Ask(Service, "AAAA");
@@ -57,7 +57,7 @@ public sealed class RunDnsTests : IAsyncDisposable
         await using DemoNames taken = DemoNames.Start(DemoPlace.Loopback, 0);
         _files.AddRelay("relay", 43);
         await _files.SignAsync("relay");
-        _files.AddClient("client", 2, socks: "off", more: $"[dns]\nlisten = [\"{taken.EndPoint}\"]\nforward = \"none\"\n");
+        _files.AddClient("client", 2, socks: "off", more: $"[dns]\nlisten = [\"{taken.EndPoint}\"]\nforward = \"none\"\nmapped = false\n");
         (int code, _, string error) = await TestFiles.OxenAsync("run", "--config", _files.ConfigFile("client"));
         Assert.Equal(3, code);
         Assert.Contains("OXN3001", error, StringComparison.Ordinal);

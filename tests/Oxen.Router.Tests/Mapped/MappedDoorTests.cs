@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.Versioning;
 using System.Text;
 using Oxen.Router.Core;
 using Oxen.Router.Core.Hidden;
@@ -12,6 +13,7 @@ using Oxen.Testing;
 namespace Oxen.Router.Tests.Mapped;
 
 // In namespaces of their own, with the kernel's own rules. Need root and nft.
+[SupportedOSPlatform("linux")]
 public sealed class MappedDoorTests
 {
     [Fact]

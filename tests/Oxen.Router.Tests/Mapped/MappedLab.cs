@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.IO.Pipelines;
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.Versioning;
 using System.Text;
 using System.Threading.Channels;
 using Oxen.Router.Client;
@@ -71,6 +72,7 @@ internal sealed class FakeServices : IServiceStreams, IServiceDatagrams
 }
 
 /// <summary>A machine with a resolver and a door in a network namespace, and a neighbour that is its default route and counts what comes.</summary>
+[SupportedOSPlatform("linux")]
 internal sealed class MappedLab : IAsyncDisposable
 {
     private const string Witness = """

@@ -98,7 +98,7 @@ public sealed class LinkHandshakeModelTests(ITestOutputHelper output)
         Link[] atB = [.. b.Control.Links.Links];
         world.Check(atB.Length == 1 && atB[0].State == LinkState.Up && atB[0].PeerKey == a.Id, $"one link at the other end, with the one that dialled, after {what}");
         world.Check(watch.Handshakes >= 2, $"the link was continued under new keys after {what}");
-        world.Check(a.Control.Links.Links.Count() == 1 && link!.UpSince < Instant.Zero + TimeSpan.FromSeconds(Renewal), $"it is the same link as before its renewal after {what}");
+        world.Check(a.Control.Links.Links.Count == 1 && link!.UpSince < Instant.Zero + TimeSpan.FromSeconds(Renewal), $"it is the same link as before its renewal after {what}");
         return new Outcome(count, watch.Suite, recording);
 
         void Follow(SimRouter router, int end)

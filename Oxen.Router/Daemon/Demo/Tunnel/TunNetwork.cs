@@ -172,6 +172,7 @@ internal sealed class TunNetwork : IAsyncDisposable
 
         [dns]
         servers = ["{target}:53"]
+        mapped = {(LabNeeds.Has("nft") ? "true" : "false")}
 
         [log]
         level = "debug"
