@@ -86,7 +86,8 @@ public sealed class ConfigReaderTests
         Assert.Empty(diagnostics);
         string uncommented = string.Join('\n', text.Split('\n').Select(l => System.Text.RegularExpressions.Regex.IsMatch(l, @"^# ([a-z_]+ = |\[(tun|dns|swarm|ledger|\[service\]|\[client\.exits\])\]$)") ? l[2..] : l));
         uncommented = uncommented.Replace("roles = [\"client\"]", "roles = [\"client\", \"relay\"]", StringComparison.Ordinal); // a relay's section is among them
-        RouterConfig? everything = ConfigReader.Read(uncommented, path, out diagnostics);
+        string sound = uncommented.Replace("interval = \"2 s\"\n", "", StringComparison.Ordinal); // a ledger that follows has no pace of its own
+        RouterConfig? everything = ConfigReader.Read(sound, path, out diagnostics);
         Assert.Empty(diagnostics);
         Assert.Equal(config!.Client.Hops, everything!.Client.Hops);
         Assert.Equal(config.Relay, everything.Relay);
