@@ -144,22 +144,7 @@ internal sealed class RawKeyLoop : LoopThread, IStreamBridgeHost
                 return;
         }
 
-        if (!peer.Streams.TryGetValue(happened.StreamId, out StreamBridge? stream)) return;
-        switch (happened.Kind)
-        {
-            case QuicEventKind.StreamReadable:
-                stream.OnReadable(now);
-                break;
-            case QuicEventKind.StreamWritable:
-                stream.OnWritable(now);
-                break;
-            case QuicEventKind.StreamReset:
-                stream.OnReset(happened.ErrorCode, now);
-                break;
-            case QuicEventKind.StreamStopped:
-                stream.OnStopped(happened.ErrorCode, now);
-                break;
-        }
+        if (peer.Streams.TryGetValue(happened.StreamId, out StreamBridge? stream)) stream.Handle(happened, now);
     }
 
     private void Lose(Peer peer, string reason, Instant now)

@@ -257,22 +257,7 @@ internal sealed class SessionLoop : LoopThread, IClientSessionEvents, IExitSessi
                 return;
         }
 
-        if (!_bridges.TryGetValue(connection, out Dictionary<long, StreamBridge>? streams) || !streams.TryGetValue(happened.StreamId, out StreamBridge? stream)) return;
-        switch (happened.Kind)
-        {
-            case QuicEventKind.StreamReadable:
-                stream.OnReadable(now);
-                break;
-            case QuicEventKind.StreamWritable:
-                stream.OnWritable(now);
-                break;
-            case QuicEventKind.StreamReset:
-                stream.OnReset(happened.ErrorCode, now);
-                break;
-            case QuicEventKind.StreamStopped:
-                stream.OnStopped(happened.ErrorCode, now);
-                break;
-        }
+        if (_bridges.TryGetValue(connection, out Dictionary<long, StreamBridge>? streams) && streams.TryGetValue(happened.StreamId, out StreamBridge? stream)) stream.Handle(happened, now);
     }
 
     void ISessionEvents.OnUdp(long owner, ReadOnlySpan<byte> record, Instant now) => UdpArrived?.Invoke(owner, record.ToArray(), now);

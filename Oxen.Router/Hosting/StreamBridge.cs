@@ -95,6 +95,26 @@ internal sealed class StreamBridge : OnionStream, IDuplexPipe
 
     // ---- session thread ----
 
+    /// <summary>What happened to the stream.</summary>
+    public void Handle(in QuicEvent happened, Instant now)
+    {
+        switch (happened.Kind)
+        {
+            case QuicEventKind.StreamReadable:
+                OnReadable(now);
+                break;
+            case QuicEventKind.StreamWritable:
+                OnWritable(now);
+                break;
+            case QuicEventKind.StreamReset:
+                OnReset(happened.ErrorCode, now);
+                break;
+            case QuicEventKind.StreamStopped:
+                OnStopped(happened.ErrorCode, now);
+                break;
+        }
+    }
+
     public void OnReadable(Instant now) => PumpIncoming(now);
 
     public void OnWritable(Instant now)

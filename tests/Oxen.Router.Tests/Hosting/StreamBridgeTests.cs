@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.IO.Pipelines;
 using System.Security.Cryptography;
+using Microsoft.AspNetCore.Connections;
 using Oxen.Router.Hosting;
 using Oxen.Testing;
 
@@ -111,7 +112,7 @@ public sealed class StreamBridgeTests
         Parallel.For(0, 8, _ => one.Abort(new IOException("enough")));
         net.Run(() => own.IsCompleted && others.IsCompleted);
         Assert.Equal("enough", Assert.IsType<IOException>(own.Exception!.InnerException).Message);
-        Assert.IsType<IOException>(others.Exception!.InnerException, exactMatch: false);
+        Assert.IsType<ConnectionResetException>(others.Exception!.InnerException);
         net.Run(() => net.Near.Bridges + net.Far.Bridges == 0);
     }
 
@@ -130,7 +131,7 @@ public sealed class StreamBridgeTests
             StreamBridge far = net.Far.Opened.Dequeue();
             Task<byte[]> reading = Task.Run(() => ReadAllAsync(far.Transport.Input));
             net.Run(() => reading.IsCompleted);
-            Assert.IsType<IOException>(reading.Exception?.InnerException, exactMatch: false);
+            Assert.IsType<ConnectionResetException>(reading.Exception?.InnerException);
             far.Abort();
             net.Run(far.DisposeAsync().AsTask());
             net.Run(near.DisposeAsync().AsTask());
@@ -216,10 +217,10 @@ public sealed class StreamBridgeTests
         Task<byte[]> there = Task.Run(() => ReadAllAsync(far.Transport.Input)), here = Task.Run(() => ReadAllAsync(near.Transport.Input));
         net.Connection.Close(0, "", net.Pair.Network.Now);
         net.Run(() => there.IsCompleted && here.IsCompleted);
-        Assert.IsType<IOException>(there.Exception!.InnerException, exactMatch: false);
-        Assert.IsType<IOException>(here.Exception!.InnerException, exactMatch: false);
-        Assert.ThrowsAny<IOException>(() => net.Run(Write(near)));
-        Assert.ThrowsAny<IOException>(() => net.Run(Write(far)));
+        Assert.IsType<ConnectionResetException>(there.Exception!.InnerException);
+        Assert.IsType<ConnectionResetException>(here.Exception!.InnerException);
+        Assert.Throws<ConnectionResetException>(() => net.Run(Write(near)));
+        Assert.Throws<ConnectionResetException>(() => net.Run(Write(far)));
         Assert.Equal(0, net.Near.Bridges + net.Far.Bridges);
     }
 
@@ -241,7 +242,7 @@ public sealed class StreamBridgeTests
         net.Near.Post(work);
         Task<byte[]> reading = Task.Run(() => ReadAllAsync(near.Transport.Input));
         net.Run(() => reading.IsCompleted && writing.IsCompleted);
-        Assert.IsType<IOException>(reading.Exception?.InnerException, exactMatch: false);
+        Assert.IsType<ConnectionResetException>(reading.Exception?.InnerException);
     }
 
     private sealed class CloseBeside(BridgeFixture net) : ILoopWork
