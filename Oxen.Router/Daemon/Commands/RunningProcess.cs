@@ -16,7 +16,7 @@ internal sealed class RunningProcess
         command.Add(_socket);
         command.Validators.Add(r =>
         {
-            if ((r.GetValue(_file) is null) == (r.GetValue(_socket) is null)) r.AddError("name the process by --config FILE or by --socket FILE");
+            if ((r.GetResult(_file) is null) == (r.GetResult(_socket) is null)) r.AddError("name the process by --config FILE or by --socket FILE");
         });
     }
 

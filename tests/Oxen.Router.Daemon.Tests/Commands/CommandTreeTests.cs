@@ -65,6 +65,18 @@ public sealed class CommandTreeTests : IDisposable
         Assert.Contains("`oxen keygen --help`", error, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("trace hello.loki --socket", "--socket")]
+    [InlineData("ping hello.loki --config", "--config")]
+    [InlineData("status", "--config FILE or by --socket FILE")]
+    public async Task A_running_process_is_named_whole(string line, string words)
+    {
+        (int code, _, string error) = await OxenAsync(line.Split(' '));
+        Assert.Equal(2, code);
+        Assert.Contains("error OXN2001: ", error, StringComparison.Ordinal);
+        Assert.Contains(words, error, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Demo_options_arrive_typed()
     {
