@@ -97,6 +97,7 @@ public sealed class OxendNodeSource : INodeSource, IAsyncDisposable
         {
             while (true)
             {
+                // An oxend tells nobody of its changes: it has to be asked.
                 await Task.Delay(_every, _time, _stop.Token).ConfigureAwait(false);
                 await RefreshAsync(_stop.Token).ConfigureAwait(false);
             }

@@ -106,6 +106,7 @@ internal sealed class LedgerFollower : IAsyncDisposable
             {
                 bool came = await LookAsync(_host!, _stop.Token).ConfigureAwait(false);
                 pause = came ? _every : pause + pause < LongestPause ? pause + pause : LongestPause;
+                // Another ledger tells nobody of its blocks: it is asked, more seldom while it is silent.
                 await Task.Delay(pause, _time, _stop.Token).ConfigureAwait(false);
             }
         }

@@ -17,6 +17,7 @@ internal sealed partial class LedgerHost
             while (true)
             {
                 bool due = true;
+                // The pace of a network whose blocks come by the clock.
                 if (_options.Interval > TimeSpan.Zero) await Task.Delay(_options.Interval, _time, _stop.Token).ConfigureAwait(false);
                 else if (await WaitAsync().ConfigureAwait(false) is { } came) due = !came;
                 else return;
@@ -81,6 +82,7 @@ internal sealed partial class LedgerHost
                 _writing.Release();
             }
 
+            // Back-off: the store is asked again, and nobody tells when it answers.
             await Task.Delay(pause, _time, _stop.Token).ConfigureAwait(false);
             pause = pause + pause < LongestPause ? pause + pause : LongestPause;
         }

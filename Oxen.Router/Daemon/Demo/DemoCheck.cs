@@ -123,6 +123,7 @@ internal sealed class DemoCheck(DemoOptions options, DemoOffers offers, DemoJour
     private async Task<ClientView> ProbedViewAsync(CancellationToken cancel)
     {
         ClientView view = await offers.Network.Client.Client!.ReadViewAsync(probeHops: true).ConfigureAwait(false);
+        // A view is a copy of what the session thread holds at one moment, so it is taken again until the answers are in it.
         for (int i = 0; i < 20 && view.Groups.SelectMany(g => g.Paths).Any(p => p.Active && p.HopRtt.Contains(TimeSpan.Zero)); i++)
         {
             await Task.Delay(TimeSpan.FromMilliseconds(50), cancel).ConfigureAwait(false);
@@ -317,6 +318,7 @@ internal sealed class DemoCheck(DemoOptions options, DemoOffers offers, DemoJour
     /// <summary>The path in use, once a spare stands beside it; null when none comes.</summary>
     private async Task<PathView?> SpareAsync(CancellationToken cancel)
     {
+        // As above: paths come and go on other threads, and a view shows one moment.
         for (int i = 0; i < 200; i++)
         {
             ClientView view = await offers.Network.Client.Client!.ReadViewAsync(probeHops: false).ConfigureAwait(false);

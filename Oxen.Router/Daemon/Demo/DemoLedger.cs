@@ -84,8 +84,19 @@ internal sealed class DemoLedger : IAsyncDisposable
             if (receipt.Refusal is { } refusal) throw new InvalidOperationException($"the demo's own ledger refuses an operation: {refusal}");
         }
 
-        _signer = new BlockSigner(host, [_founder, .. _nodes], new SigningJournal(null));
-        while (await host.LatestSignedAsync(cancel).ConfigureAwait(false) is null) await Task.Delay(TimeSpan.FromMilliseconds(5), cancel).ConfigureAwait(false);
+        using var signed = new SemaphoreSlim(0);
+        Action<ulong> onSigned = _ => signed.Release();
+        host.Signed += onSigned;
+        try
+        {
+            _signer = new BlockSigner(host, [_founder, .. _nodes], new SigningJournal(null));
+            while (await host.LatestSignedAsync(cancel).ConfigureAwait(false) is null) await signed.WaitAsync(cancel).ConfigureAwait(false);
+        }
+        finally
+        {
+            host.Signed -= onSigned;
+        }
+
         for (int i = 0; i < routers.Count; i++)
         {
             NodeFacts facts = LedgerEnd.FactsOf(routers[i].Address);

@@ -19,7 +19,7 @@ internal sealed class TunCheck(DemoOptions options, Lab lab, TunNetwork network,
 {
     private const long TransferBytes = 64L << 20;
     private const int Pings = 10, Datagrams = 64;
-    private const double MostLostPercent = 20; // on a busy machine queues overflow now and then: the figure tells, this says whether it works
+    private const double MostLostPercent = 5;
     private static readonly TimeSpan StepTime = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan SparePatience = TimeSpan.FromSeconds(15);
 
