@@ -7,8 +7,9 @@ using System.Text.Json;
 namespace Oxen.Router.Daemon.Demo.Tunnel;
 
 /// <param name="Error">Null: it was measured.</param>
-/// <param name="LostPercent">Of UDP datagrams.</param>
-internal sealed record TunRate(double MbitPerSecond, double LostPercent, string? Error);
+/// <param name="LostPercent">Of UDP datagrams: those that did not come out at the other end.</param>
+/// <param name="MissedPercent">Of UDP datagrams: those that came out and that the measuring program was too late for.</param>
+internal sealed record TunRate(double MbitPerSecond, double LostPercent, string? Error, double MissedPercent = 0);
 
 /// <summary>How much the tunnel carries: by iperf3 where it is installed, else by transfers of our own.</summary>
 internal sealed class TunMeter(LabPlan plan, DemoTargets targets)
@@ -29,9 +30,14 @@ internal sealed class TunMeter(LabPlan plan, DemoTargets targets)
         : down ? ReadAsync(streams, cancel) : WriteAsync(streams, cancel);
 
     /// <param name="mbitPerSecond">What is sent.</param>
-    public Task<TunRate> UdpAsync(double mbitPerSecond, bool down, CancellationToken cancel) => HasIperf
-        ? IperfAsync(down, ["-u", "-b", Text((long)(mbitPerSecond * 1e6)), "-l", Text(DatagramBytes)], cancel)
-        : EchoAsync(mbitPerSecond, cancel);
+    public async Task<TunRate> UdpAsync(double mbitPerSecond, bool down, CancellationToken cancel)
+    {
+        if (!HasIperf) return await EchoAsync(mbitPerSecond, cancel).ConfigureAwait(false);
+        ReceiveDrops drops = ReceiveDrops.In(down ? plan.Client.Space : plan.Target.Space);
+        TunRate rate = await IperfAsync(down, ["-u", "-b", Text((long)(mbitPerSecond * 1e6)), "-l", Text(DatagramBytes)], cancel).ConfigureAwait(false);
+        double sent = mbitPerSecond * 1e6 / 8 / DatagramBytes * Duration.TotalSeconds, missed = Math.Min(rate.LostPercent, 100 * drops.Since() / sent);
+        return rate.Error is null ? rate with { LostPercent = rate.LostPercent - missed, MissedPercent = missed } : rate;
+    }
 
     // ---- iperf3 ----
 
