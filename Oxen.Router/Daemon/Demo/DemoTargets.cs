@@ -62,7 +62,10 @@ internal sealed class DemoTargets : IAsyncDisposable
 
     public string UrlIPv6 => UrlOf(Place.AddressIPv6 ?? IPAddress.IPv6None);
 
-    public static async Task<DemoTargets> StartAsync(DemoPlace place, CancellationToken cancel)
+    public static Task<DemoTargets> StartAsync(DemoPlace place, CancellationToken cancel) => StartAsync(place, Page, cancel);
+
+    /// <param name="page">The web server's first page.</param>
+    public static async Task<DemoTargets> StartAsync(DemoPlace place, Func<HttpContext, string> page, CancellationToken cancel)
     {
         bool v6 = place.AddressIPv6 is not null;
         int port = place.WebPort == 0 ? FreePort(ref v6) : place.WebPort;
@@ -79,7 +82,7 @@ internal sealed class DemoTargets : IAsyncDisposable
         });
         if (place.Space is { } space) builder.WebHost.UseSockets(s => s.CreateBoundListenSocket = at => LinuxNamespace.Run(space, () => SocketTransportOptions.CreateDefaultBoundListenSocket(at)));
         WebApplication web = builder.Build();
-        web.Run(static context => ServeAsync(context, Page));
+        web.Run(context => ServeAsync(context, page));
         await web.StartAsync(cancel).ConfigureAwait(false);
         Socket echo = place.Space is { } there ? LinuxNamespace.Run(there, NewEcho) : NewEcho();
         echo.Bind(new IPEndPoint(place.Address, place.EchoPort));

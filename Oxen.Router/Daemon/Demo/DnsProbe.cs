@@ -80,7 +80,8 @@ internal sealed class DnsProbe(IPEndPoint resolver, Func<Socket> open)
         return Equals(found, outside) ? "" : $"{DemoNames.Name} was not found through the exit";
     }
 
-    private async Task<IPAddress?> AddressAsync(string name, RecordType type, CancellationToken cancel) =>
+    /// <summary>The address of a name; null: it has none.</summary>
+    public async Task<IPAddress?> AddressAsync(string name, RecordType type, CancellationToken cancel) =>
         (await AskAsync(name, type, cancel).ConfigureAwait(false))?.AnswerRecords.Select(r => r switch { ARecord a => a.Address, AaaaRecord a => a.Address, _ => null }).FirstOrDefault(a => a is not null);
 
     private static string ReverseOf(IPAddress address)

@@ -27,8 +27,8 @@ public sealed class TunDemoLifeTests(ITestOutputHelper output)
         Assert.True(code == 0, demo.Output + demo.Errors);
         using JsonDocument json = JsonDocument.Parse(demo.Output);
         Assert.True(json.RootElement.GetProperty("ok").GetBoolean());
-        Assert.True(json.RootElement.GetProperty("digest_ok").GetBoolean());
-        foreach (string name in new[] { "tun_mbit_per_s", "tun_mbit_per_s_up", "tun_rtt_ms", "tun_repair_ms", "repair_ms", "mbit_per_s" }) Assert.True(json.RootElement.GetProperty(name).GetDouble() > 0, name);
+        foreach (string name in new[] { "digest_ok", "loki_ok", "dns_ok" }) Assert.True(json.RootElement.GetProperty(name).GetBoolean(), name);
+        foreach (string name in new[] { "tun_mbit_per_s", "tun_mbit_per_s_up", "tun_rtt_ms", "tun_repair_ms", "repair_ms", "mbit_per_s", "loki_mbit_per_s" }) Assert.True(json.RootElement.GetProperty(name).GetDouble() > 0, name);
         Assert.Equal(LabNeeds.Has("iperf3") ? "iperf3" : "own", json.RootElement.GetProperty("tun_measured_by").GetString());
         Assert.Empty(TunDemoProcess.Traces(prefix));
     }
@@ -41,7 +41,7 @@ public sealed class TunDemoLifeTests(ITestOutputHelper output)
         TunDemoProcess.Needs();
         string[] outside = Outside();
         await using TunDemoProcess demo = await TunDemoProcess.StartAsync(Small);
-        Assert.Equal(7, TunDemoProcess.Spaces(demo.Prefix).Length); // client, 3 relays, exit, target, internet
+        Assert.Equal(8, TunDemoProcess.Spaces(demo.Prefix).Length); // client, 3 relays, exit, target, site, internet
         string[] undo = UndoOf(demo.Routers.Select(r => r.Space));
         Assert.NotEmpty(undo);
         demo.Process.Signal(signal);
@@ -67,7 +67,7 @@ public sealed class TunDemoLifeTests(ITestOutputHelper output)
         demo.Process.Signal("KILL");
         await demo.Process.WaitForExitAsync(TunDemoProcess.Patience);
         await GoneAsync(demo);
-        Assert.Equal(7, TunDemoProcess.Spaces(demo.Prefix).Length);
+        Assert.Equal(8, TunDemoProcess.Spaces(demo.Prefix).Length);
         Assert.True(Directory.Exists(demo.Files));
 
         await using (TunDemoProcess next = await TunDemoProcess.StartAsync(demo.Prefix, Small))

@@ -128,11 +128,14 @@ internal sealed class Lab : IDisposable
         if (HasIPv6) yield return $"route add default via {machine.GatewayIPv6}";
     }
 
-    // There is no way from the client to the target but the tunnel: what arrives came out of an exit.
+    // There is no way from the client to the target but the tunnel: what arrives came out of an exit. None to the site but by name.
     private static void Forbid(LabPlan plan)
     {
-        IpProgram.Run("-4", "-n", plan.Net, "rule", "add", "priority", "100", "iif", plan.Client.Name, "to", $"{plan.Target.Address}/32", "prohibit");
-        if (HasIPv6) IpProgram.Run("-6", "-n", plan.Net, "rule", "add", "priority", "100", "iif", plan.Client.Name, "to", $"{plan.Target.AddressIPv6}/128", "prohibit");
+        foreach (LabMachine machine in new[] { plan.Target, plan.Site })
+        {
+            IpProgram.Run("-4", "-n", plan.Net, "rule", "add", "priority", "100", "iif", plan.Client.Name, "to", $"{machine.Address}/32", "prohibit");
+            if (HasIPv6) IpProgram.Run("-6", "-n", plan.Net, "rule", "add", "priority", "100", "iif", plan.Client.Name, "to", $"{machine.AddressIPv6}/128", "prohibit");
+        }
     }
 
     // `ip netns exec` shows a program this file in place of /etc/resolv.conf (ip-netns(8)).

@@ -10,8 +10,9 @@ namespace Oxen.Router.Daemon.Demo.Tunnel;
 //   ...                                               +-- PREFIX-net: routes between them, 10.N.0.1 and fd00:N::1 on each cable
 //   PREFIX-exit-1    10.19.0.2  fd00:19::2    --veth--+
 //   PREFIX-target    10.200.0.2 fd00:200::2   --veth--+
+//   PREFIX-site      10.201.0.2 fd00:201::2   --veth--+
 //
-// The middle lets nothing through from client to target: the tunnel is the only way. Every machine has a /16 (IPv4) and a /32
+// The middle lets nothing through from client to target or site: the tunnel and the site's name are the only ways. Every machine has a /16 (IPv4) and a /32
 // (IPv6) of its own, so the diversity rules stay on.
 
 /// <summary>A machine of the laboratory: a network namespace and its cable to the others.</summary>
@@ -37,7 +38,7 @@ internal sealed class LabPlan
     public const string DefaultPrefix = "oxen";
     public const int MostPrefixLength = 16;
 
-    private const int ClientNumber = 10, TargetNumber = 200;
+    private const int ClientNumber = 10, TargetNumber = 200, SiteNumber = 201;
 
     public LabPlan(string prefix, int relays, int exits)
     {
@@ -47,7 +48,8 @@ internal sealed class LabPlan
         Relays = [.. Enumerable.Range(1, relays).Select(i => Machine(Numbered("relay", i), ClientNumber + i))];
         Exits = [.. Enumerable.Range(1, exits).Select(i => Machine(Numbered("exit", i), ClientNumber + relays + i))];
         Target = Machine("target", TargetNumber);
-        Machines = [Client, .. Relays, .. Exits, Target];
+        Site = Machine("site", SiteNumber);
+        Machines = [Client, .. Relays, .. Exits, Target, Site];
     }
 
     public string Prefix { get; }
@@ -62,6 +64,9 @@ internal sealed class LabPlan
     public IReadOnlyList<LabMachine> Exits { get; }
 
     public LabMachine Target { get; }
+
+    /// <summary>Where the hidden service is.</summary>
+    public LabMachine Site { get; }
 
     public IReadOnlyList<LabMachine> Machines { get; }
 

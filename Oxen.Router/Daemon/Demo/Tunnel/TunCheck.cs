@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
+using ARSoft.Tools.Net.Dns;
 using Oxen.Router.Core.Directory;
 using Oxen.Router.Daemon.Commands;
 using Oxen.Router.Daemon.Status;
@@ -51,9 +52,10 @@ internal sealed class TunCheck(DemoOptions options, Lab lab, TunNetwork network,
         (long allocated, long packets) = await FiguresAsync().ConfigureAwait(false);
         packets -= packetsBefore;
         double perPacket = packets == 0 ? 0 : (double)(allocated - allocatedBefore) / packets;
-        bool udpOk = await EchoUdpAsync(cancel).ConfigureAwait(false);
+        bool udpOk = await EchoUdpAsync("UDP", new IPEndPoint(lab.Plan.Target.Address, targets.UdpPort), cancel).ConfigureAwait(false);
         await FetchByProxyAsync(cancel).ConfigureAwait(false);
         bool dnsOk = await ResolveAsync(cancel).ConfigureAwait(false);
+        (bool lokiOk, double lokiRate) = network.HasSite ? await VisitSiteAsync(cancel).ConfigureAwait(false) : (true, 0);
 
         var meter = new TunMeter(lab.Plan, targets);
         double oneDown = await TcpAsync(meter, 1, true, cancel).ConfigureAwait(false);
@@ -87,6 +89,8 @@ internal sealed class TunCheck(DemoOptions options, Lab lab, TunNetwork network,
                 json.WriteBoolean("ipv6_ok", v6Ok);
                 json.WriteBoolean("udp_ok", udpOk);
                 json.WriteBoolean("dns_ok", dnsOk);
+                json.WriteBoolean("loki_ok", lokiOk);
+                json.WriteNumber("loki_mbit_per_s", Math.Round(lokiRate, 1));
                 json.WriteBoolean("repair_ok", repair.Ok);
                 json.WriteString("tun_measured_by", meter.HasIperf ? TunMeter.Program : "own");
                 json.WriteNumber("tun_mbit_per_s", Math.Round(oneDown, 1));
@@ -174,14 +178,14 @@ internal sealed class TunCheck(DemoOptions options, Lab lab, TunNetwork network,
         return (upload.Error is null, upload.Error is null ? rate : 0);
     }
 
-    private async Task<bool> EchoUdpAsync(CancellationToken cancel)
+    private async Task<bool> EchoUdpAsync(string name, IPEndPoint echo, CancellationToken cancel)
     {
         int back = 0;
         try
         {
             using var limit = Limit(TimeSpan.FromSeconds(10), cancel);
             using Socket socket = Lab.Socket(_client, AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
-            await socket.ConnectAsync(new IPEndPoint(lab.Plan.Target.Address, targets.UdpPort), limit.Token).ConfigureAwait(false);
+            await socket.ConnectAsync(echo, limit.Token).ConfigureAwait(false);
             byte[] payload = new byte[1000], answer = new byte[2000];
             for (int i = 0; i < Datagrams; i++)
             {
@@ -191,11 +195,11 @@ internal sealed class TunCheck(DemoOptions options, Lab lab, TunNetwork network,
                 if (answer.AsSpan(0, length).SequenceEqual(payload)) back++;
             }
 
-            Add("UDP", back == Datagrams, $"{back} of {Datagrams} datagrams came back unchanged");
+            Add(name, back == Datagrams, $"{back} of {Datagrams} datagrams came back unchanged");
         }
         catch (Exception e) when (DemoDownload.IsNetwork(e, cancel))
         {
-            Add("UDP", false, $"{back} of {Datagrams} datagrams came back; {e.Message}");
+            Add(name, false, $"{back} of {Datagrams} datagrams came back; {e.Message}");
         }
 
         return back == Datagrams;
@@ -220,12 +224,10 @@ internal sealed class TunCheck(DemoOptions options, Lab lab, TunNetwork network,
     private async Task<bool> ResolveAsync(CancellationToken cancel)
     {
         using var limit = Limit(StepTime, cancel);
-        using RouterIdentity somebody = RouterIdentity.Create(new SystemEntropy());
-        var probe = new DnsProbe(new IPEndPoint(IPAddress.Loopback, 53), () => Lab.Socket(_client, AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp));
         string trouble;
         try
         {
-            trouble = await probe.CheckAsync(DnsProbe.NameOf(somebody.Id), lab.Plan.Target.Address, limit.Token).ConfigureAwait(false);
+            trouble = await Resolver().CheckAsync(network.SiteName, lab.Plan.Target.Address, limit.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
         {
@@ -235,6 +237,33 @@ internal sealed class TunCheck(DemoOptions options, Lab lab, TunNetwork network,
         Add("names", trouble.Length == 0, trouble.Length == 0 ? DnsProbe.Words : trouble);
         return trouble.Length == 0;
     }
+
+    /// <summary>The hidden service by its name, as a program that knows nothing of onions: asks for its address, and connects.</summary>
+    private async Task<(bool Ok, double Rate)> VisitSiteAsync(CancellationToken cancel)
+    {
+        if (!await network.WaitSiteAsync(StepTime, cancel).ConfigureAwait(false))
+        {
+            Add("hidden service", false, "it has not announced itself");
+            return (false, 0);
+        }
+
+        IPAddress? four = await Resolver().AddressAsync(network.SiteName, RecordType.A, cancel).ConfigureAwait(false), six = await Resolver().AddressAsync(network.SiteName, RecordType.Aaaa, cancel).ConfigureAwait(false);
+        if (four is null || six is null)
+        {
+            Add("hidden service", false, "its name has no address");
+            return (false, 0);
+        }
+
+        // The site and the target serve the same bytes. By IPv6 too: an address of the machine's own, whatever its network has.
+        (bool ok, double rate) = await DownloadAsync("hidden service by its name", UrlOf(four), TransferBytes, cancel).ConfigureAwait(false);
+        if (targets.HasIPv6) ok &= (await DownloadAsync("hidden service over IPv6", UrlOf(six), TransferBytes / 8, cancel).ConfigureAwait(false)).Ok;
+        ok &= await EchoUdpAsync("hidden service, UDP", new IPEndPoint(four, SitePorts.Echo), cancel).ConfigureAwait(false);
+        return (ok, rate);
+
+        static string UrlOf(IPAddress address) => $"http://{new IPEndPoint(address, SitePorts.Web)}/";
+    }
+
+    private DnsProbe Resolver() => new(new IPEndPoint(IPAddress.Loopback, 53), () => Lab.Socket(_client, AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp));
 
     private async Task<double> TcpAsync(TunMeter meter, int streams, bool down, CancellationToken cancel)
     {

@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Net;
 using System.Text.Json;
+using Microsoft.AspNetCore.Http;
 using Oxen.Router.Daemon.Commands;
 using Oxen.Router.Daemon.Status;
 using Oxen.Router.Daemon.Terminal;
@@ -26,6 +28,8 @@ internal static class TunDemo
         LabPlan plan = lab.Plan;
         await using DemoTargets targets = await DemoTargets.StartAsync(new DemoPlace(plan.Target.Space, plan.Target.Address, Lab.HasIPv6 ? plan.Target.AddressIPv6 : null, WebPort, EchoPort, NamesPort), cancel).ConfigureAwait(false);
         await using LabProcess? iperf = LabNeeds.Has(TunMeter.Program) ? new LabProcess(plan.Target.Space, TunMeter.Program, "--server", "--port", IperfPort.ToString(CultureInfo.InvariantCulture)) : null;
+        await using DemoTargets site = await DemoTargets.StartAsync(new DemoPlace(plan.Site.Space, IPAddress.Loopback, null, SitePorts.Web, SitePorts.Echo), SitePage, cancel).ConfigureAwait(false);
+        await using LabProcess? siteIperf = LabNeeds.Has(TunMeter.Program) ? new LabProcess(plan.Site.Space, TunMeter.Program, "--server", "--port", SitePorts.Iperf.ToString(CultureInfo.InvariantCulture)) : null;
         var log = new TunLog();
         await using TunNetwork network = await TunNetwork.StartAsync(options, lab, log.Add, cancel).ConfigureAwait(false);
         double firstByte = await FirstByteAsync(network, plan, targets, cancel).ConfigureAwait(false);
@@ -100,6 +104,7 @@ internal static class TunDemo
         to.WriteLine($"  {inside} curl {targets.Url}bytes/67108864 --output /dev/null");
         if (targets.HasIPv6) to.WriteLine($"  {inside} curl {targets.UrlIPv6}");
         to.WriteLine($"  {inside} curl http://{DemoNames.Name}/");
+        if (network.HasSite) to.WriteLine($"  {inside} curl http://{network.SiteName}/");
         to.WriteLine($"  {inside} ping {plan.Target.Address}");
         if (hasIperf) to.WriteLine($"  {inside} iperf3 --client {plan.Target.Address} --reverse --parallel 4");
         to.WriteLine($"  {inside} bash");
@@ -111,6 +116,14 @@ internal static class TunDemo
         to.WriteLine();
         to.Flush();
     }
+
+    private static string SitePage(HttpContext context) => """
+        <!doctype html><html lang="en"><head><meta charset="utf-8"><title>A hidden service</title>
+        <style>body{font:18px/1.5 system-ui,sans-serif;max-width:38em;margin:4em auto;padding:0 1em;color:#123}code{background:#eef;padding:.1em .3em;border-radius:.2em}</style></head>
+        <body><h1>You found me, and neither of us knows where the other is.</h1>
+        <p>This page comes from a hidden service: two paths that meet at a relay, and a session from end to end.</p>
+        <p>Try <code>/bytes/67108864</code> for a download of 64 MiB.</p></body></html>
+        """;
 
     private static void WriteEndpoints(string file, DemoOptions options, TunNetwork network, LabPlan plan, DemoTargets targets)
     {
@@ -140,12 +153,15 @@ internal static class TunDemo
         json.WriteString("dns", "127.0.0.1:53");
         json.WriteString("web_target", targets.Url);
         if (targets.HasIPv6) json.WriteString("web_target_ipv6", targets.UrlIPv6);
+        json.WriteString("loki_url", $"http://{network.SiteName}/");
         json.WriteString("udp_echo", $"{plan.Target.Address}:{EchoPort}");
         json.WriteString("target", plan.Target.Address.ToString());
         if (targets.HasIPv6) json.WriteString("target_ipv6", plan.Target.AddressIPv6.ToString());
         json.WriteString("netns_client", plan.Client.Space);
         json.WriteString("netns_internet", plan.Net);
         json.WriteString("netns_target", plan.Target.Space);
+        json.WriteString("netns_site", plan.Site.Space);
+        json.WriteString("site_status", network.Site.StatusSocket);
         json.WriteString("directory", network.Files.Root);
         json.WriteString("status", network.Client.StatusSocket);
         json.WriteNumber("client_process", network.Client.ProcessId);

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using Oxen.Router.Core;
@@ -10,6 +11,12 @@ using Oxen.Router.Daemon.Terminal;
 using Oxen.Router.Hosting;
 
 namespace Oxen.Router.Daemon.Demo.Tunnel;
+
+/// <summary>What the hidden service of a laboratory listens at.</summary>
+internal static class SitePorts
+{
+    public const int Web = 80, Echo = 7, Iperf = 5201;
+}
 
 /// <summary>The routers and the client of a laboratory, each `oxen run` on its machine, with keys and files of its own.</summary>
 internal sealed class TunNetwork : IAsyncDisposable
@@ -30,6 +37,15 @@ internal sealed class TunNetwork : IAsyncDisposable
     public IReadOnlyList<ProcessRouter> Routers => _routers;
 
     public ProcessRouter Client { get; private set; } = null!;
+
+    /// <summary>The router of the hidden service.</summary>
+    public ProcessRouter Site { get; private set; } = null!;
+
+    /// <summary>False: without nft the client has no mapped addresses, and its programs cannot reach services by name.</summary>
+    public bool HasSite { get; } = LabNeeds.Has("nft");
+
+    /// <summary>`….loki`, the service's address.</summary>
+    public string SiteName { get; private set; } = "";
 
     public DemoDirectory Files { get; } = new();
 
@@ -60,11 +76,24 @@ internal sealed class TunNetwork : IAsyncDisposable
     public string SpaceOf(string name) => _lab.Plan.Machines.First(m => m.Name == name).Space;
 
     /// <summary>What the client says of itself; null: it does not answer just now.</summary>
-    public async Task<StatusReport?> AskClientAsync(CancellationToken cancel)
+    public Task<StatusReport?> AskClientAsync(CancellationToken cancel) => AskAsync(Client, cancel);
+
+    /// <summary>Waits until the hidden service can be found; false: it took longer than this.</summary>
+    public async Task<bool> WaitSiteAsync(TimeSpan patience, CancellationToken cancel)
+    {
+        for (var watch = Stopwatch.StartNew(); watch.Elapsed < patience; await Task.Delay(100, cancel).ConfigureAwait(false)) // a status is asked for, never told
+        {
+            if ((await AskAsync(Site, cancel).ConfigureAwait(false))?.Services is [{ Published: true }]) return true;
+        }
+
+        return false;
+    }
+
+    private static async Task<StatusReport?> AskAsync(ProcessRouter router, CancellationToken cancel)
     {
         try
         {
-            return StatusReport.Parse(await StatusSocket.AskAsync(Client.StatusSocket, AskPatience, cancel).ConfigureAwait(false));
+            return StatusReport.Parse(await StatusSocket.AskAsync(router.StatusSocket, AskPatience, cancel).ConfigureAwait(false));
         }
         catch (UserException)
         {
@@ -78,6 +107,7 @@ internal sealed class TunNetwork : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         if (Client is not null) await Client.DisposeAsync().ConfigureAwait(false);
+        if (Site is not null) await Site.DisposeAsync().ConfigureAwait(false);
         await Task.WhenAll(_routers.Select(r => r.DisposeAsync().AsTask())).ConfigureAwait(false);
         Files.Dispose();
     }
@@ -97,7 +127,10 @@ internal sealed class TunNetwork : IAsyncDisposable
         foreach (Action start in starts) start();
         (string config, string status) = Files.AddConfig(_lab.Plan.Client.Name, ClientText(options, listKey.Id, _lab.Plan.Target.Address));
         Client = Note(new ProcessRouter(_lab.Plan.Client.Name, config, status, _lab.Plan.Client.Space, onClientLine));
-        await Task.WhenAll(_routers.Append(Client).Select(r => r.WaitReadyAsync(cancel))).ConfigureAwait(false);
+        (config, status) = Files.AddConfig(_lab.Plan.Site.Name, SiteText(options, listKey.Id));
+        SiteName = ServiceKeyFile.CreateService(Path.GetDirectoryName(config)!).Address.ToString();
+        Site = Note(new ProcessRouter(_lab.Plan.Site.Name, config, status, _lab.Plan.Site.Space));
+        await Task.WhenAll(_routers.Append(Client).Append(Site).Select(r => r.WaitReadyAsync(cancel))).ConfigureAwait(false);
     }
 
     /// <summary>Writes a router's keys and files; gives what is to be done once the contact list stands.</summary>
@@ -155,7 +188,7 @@ internal sealed class TunNetwork : IAsyncDisposable
             """;
     }
 
-    private static string ClientText(DemoOptions options, RouterId listKey, IPAddress target) => string.Create(CultureInfo.InvariantCulture, $"""
+    private string ClientText(DemoOptions options, RouterId listKey, IPAddress target) => string.Create(CultureInfo.InvariantCulture, $"""
         [router]
         roles = ["client"]
         network = "{Network}"
@@ -172,11 +205,33 @@ internal sealed class TunNetwork : IAsyncDisposable
 
         [dns]
         servers = ["{target}:53"]
-        mapped = {(LabNeeds.Has("nft") ? "true" : "false")}
+        mapped = {(HasSite ? "true" : "false")}
 
         [log]
         level = "debug"
         format = "json"
+        """);
+
+    // What stands behind a service's ports is found by the site's own addresses, which nobody else needs to know.
+    private static string SiteText(DemoOptions options, RouterId listKey) => string.Create(CultureInfo.InvariantCulture, $"""
+        [router]
+        roles = ["client"]
+        network = "{Network}"
+        contacts = "../contacts.list"
+        contacts_key = "{listKey}"
+
+        [client]
+        socks = "off"
+        http = "off"
+        hops = {options.Hops}
+
+        [[service]]
+        name = "site"
+        key = "{ServiceKeyFile.ServiceName}"
+        ports = ["{SitePorts.Web} -> 127.0.0.1:{SitePorts.Web}", "{SitePorts.Echo}/udp -> 127.0.0.1:{SitePorts.Echo}"{(LabNeeds.Has(TunMeter.Program) ? $", \"{SitePorts.Iperf} -> 127.0.0.1:{SitePorts.Iperf}\"" : "")}]
+
+        [log]
+        level = "warning"
         """);
 
     private ProcessRouter Note(ProcessRouter router)
