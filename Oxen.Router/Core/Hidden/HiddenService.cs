@@ -167,7 +167,7 @@ internal sealed partial class HiddenService : IHiddenPathOwner, IDisposable
     public void Close(Instant now)
     {
         if (_closed) return;
-        foreach (HiddenServiceSession session in _sessions.Values.ToArray()) session.Quic?.Close(0, "", now);
+        foreach (HiddenServiceSession session in _sessions.Values.Where(s => s.Joint is not null).ToArray()) session.Quic?.Close(0, "", now);
         Transmit(now);
         _closed = true;
         foreach (HiddenServiceSession session in _sessions.Values.ToArray()) End(session, now);
@@ -436,7 +436,7 @@ internal sealed partial class HiddenService : IHiddenPathOwner, IDisposable
         if (!_sessions.Remove(session.Number)) return;
         _byId.Remove(session.Id);
         DropJoint(session, now);
-        session.Quic?.Close(0, "", now);
+        session.Quic?.Abandon(now);
         session.Dispose();
     }
 

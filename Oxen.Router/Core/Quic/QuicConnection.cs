@@ -128,6 +128,13 @@ internal sealed partial class QuicConnection
 
     public void Close(ulong applicationCode, string reason, Instant now) => Close(applicationCode, Encoding.UTF8.GetBytes(reason), now);
 
+    /// <summary>Ends the connection without a word: there is no way to the peer any more. What waited to be sent is dropped.</summary>
+    public void Abandon(Instant now)
+    {
+        _closeDue = false;
+        EndSilently(QuicCloseReason.Local, 0, now);
+    }
+
     /// <summary>Sends a PING: the peer answers it, which keeps both idle timers and any NAT awake.</summary>
     public void Ping(Instant now)
     {

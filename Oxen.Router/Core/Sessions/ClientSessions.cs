@@ -513,6 +513,6 @@ internal sealed partial class ClientSessions : IDisposable
 
         CryptographicOperations.ZeroMemory(group.SessionKey);
         group.SessionKey = [];
-        if (quic is { IsClosed: false }) quic.Close(0, "", now);
+        quic?.Abandon(now); // its session is over at the other end too, or there is no path to it
     }
 }

@@ -463,7 +463,7 @@ internal sealed class ExitSessions : IDisposable
         session.Token = -1;
 
         CryptographicOperations.ZeroMemory(session.Key);
-        session.Connection?.Close(0, "", now);
+        session.Connection?.Abandon(now);
         _events.OnSessionClosed(session.Number, now);
     }
 

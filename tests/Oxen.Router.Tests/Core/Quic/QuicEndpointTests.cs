@@ -114,6 +114,25 @@ public sealed class QuicEndpointTests
     }
 
     [Fact]
+    public void What_is_abandoned_says_no_word_more_and_is_forgotten()
+    {
+        using var pair = new QuicPair(25);
+        QuicConnection client = pair.Establish();
+        pair.Network.Run(TimeSpan.FromSeconds(1));
+        long sent = pair.Network.Sent;
+        Assert.True(client.TryOpenStream(true, out long stream));
+        client.Write(stream, new byte[5000]);
+        client.Abandon(pair.Network.Now);
+        pair.Network.Wake(pair.Client);
+        pair.Network.Run(TimeSpan.FromSeconds(1));
+        Assert.Equal(sent, pair.Network.Sent);
+        Assert.Equal(QuicCloseReason.Local, client.Stats.CloseReason);
+        Assert.Equal(0, pair.Client.Endpoint.ConnectionCount);
+        Assert.Contains(pair.Client.Events, e => e.Kind == QuicEventKind.Closed);
+        client.Abandon(pair.Network.Now); // again: nothing
+    }
+
+    [Fact]
     public void Keep_alive_holds_it_open()
     {
         var options = new QuicTransportOptions { IdleTimeout = TimeSpan.FromSeconds(5), KeepAlive = TimeSpan.FromSeconds(2) };
