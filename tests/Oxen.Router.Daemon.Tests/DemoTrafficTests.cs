@@ -9,6 +9,7 @@ using Oxen.Router.Daemon.Tests.Running;
 namespace Oxen.Router.Daemon.Tests;
 
 /// <summary>The demo as a user starts it, and curl through its doors: four hops, real sockets.</summary>
+[Collection(DemoCollection.Name)]
 public sealed partial class DemoTrafficTests(DemoTrafficTests.Demo demo) : IClassFixture<DemoTrafficTests.Demo>
 {
     private const int Size = 4_000_000;

@@ -23,6 +23,7 @@ namespace Oxen.Router.Daemon.Tests;
 /// That it is no toy, seen from outside: every router a process of its own, the wire captured, the processes' memory read. For
 /// root; nothing of it needs any other program.
 /// </summary>
+[Collection(DemoCollection.Name)]
 public sealed class NoToyTests
 {
     // docs/protocol/link.md#sealed: the UDP payload of each size class.

@@ -4,6 +4,7 @@ using Oxen.Router.Daemon.Tests.Running;
 namespace Oxen.Router.Daemon.Tests.Demo;
 
 /// <summary>`oxen demo --processes` leaves nothing behind, whoever ends it and how.</summary>
+[Collection(DemoCollection.Name)]
 public sealed class DemoProcessesTests
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);

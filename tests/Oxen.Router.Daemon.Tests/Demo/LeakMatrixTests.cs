@@ -13,6 +13,7 @@ namespace Oxen.Router.Daemon.Tests.Demo;
 /// Does anything leave a client's machine past the tunnel while its kill switch is set? Every way of sending, in every state that the
 /// program and its network can be in, with tcpdump at the card. Each case is one line of the test's output.
 /// </summary>
+[Collection(DemoCollection.Name)]
 public sealed class LeakMatrixTests(ITestOutputHelper output)
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);

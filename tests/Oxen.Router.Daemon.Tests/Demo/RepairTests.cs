@@ -10,6 +10,7 @@ namespace Oxen.Router.Daemon.Tests.Demo;
 /// <summary>
 /// Relays of the path in use are killed and frozen, a process each, during a transfer through the proxy. OXEN_KILLS=100 is the long form.
 /// </summary>
+[Collection(DemoCollection.Name)]
 public sealed class RepairTests(ITestOutputHelper output)
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);

@@ -12,6 +12,7 @@ using Oxen.Testing;
 namespace Oxen.Router.Daemon.Tests.Demo;
 
 /// <summary>`oxen demo --tun` from its start to its end, whoever ends it and how; its check; and over a bad network.</summary>
+[Collection(DemoCollection.Name)]
 public sealed class TunDemoLifeTests(ITestOutputHelper output)
 {
     private static readonly string[] Small = ["--relays", "3", "--exits", "1", "--hops", "3"];

@@ -13,6 +13,7 @@ using Oxen.Router.Daemon.Tests.Running;
 namespace Oxen.Router.Daemon.Tests.Demo;
 
 /// <summary>`oxen demo --tun` as a user starts it, and programs of the system through its tunnel: four hops, real namespaces.</summary>
+[Collection(DemoCollection.Name)]
 public sealed class TunDemoTests(TunDemoTests.Demo fixture, ITestOutputHelper output) : IClassFixture<TunDemoTests.Demo>
 {
     private const int InnerMtu = 1320;
