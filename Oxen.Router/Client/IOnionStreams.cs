@@ -13,6 +13,13 @@ internal interface IOnionStreams
     /// <summary>The same, to an exit that the user wants for this destination.</summary>
     /// <exception cref="OnionUnavailableException">There is no path; the message says why, in words for the user.</exception>
     ValueTask<OnionStream> OpenForAsync(IsolationKey isolation, ProxyDestination destination, CancellationToken cancel) => OpenAsync(isolation, cancel);
+
+    /// <summary>What the exit answered on such a stream, so that an exit that is of no use is left. Before the stream is closed.</summary>
+    /// <param name="status">`TimedOut` also when it did not answer in time.</param>
+    /// <param name="took">From the question to the answer.</param>
+    void OnAnswered(OnionStream stream, ProxyDestination destination, ProxyStatus status, TimeSpan took)
+    {
+    }
 }
 
 /// <summary>

@@ -66,10 +66,13 @@ internal static class ProxyDoor
         using var limit = new CancellationTokenSource(timeLimit, time);
         using var linked = CancellationTokenSource.CreateLinkedTokenSource(cancel, limit.Token);
         OnionStream? stream = null;
+        long asked = 0;
         try
         {
             stream = await streams.OpenForAsync(isolation, target, linked.Token).ConfigureAwait(false);
+            asked = time.GetTimestamp();
             (WireResult result, ProxyStatus status, ProxyDestination bound) = await AskAsync(stream, target, linked.Token).ConfigureAwait(false);
+            if (result == WireResult.Complete) streams.OnAnswered(stream, target, status, time.GetElapsedTime(asked));
             if (result == WireResult.Complete && status == ProxyStatus.Connected)
             {
                 OnionStream connected = stream;
@@ -87,6 +90,7 @@ internal static class ProxyDoor
         }
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
         {
+            if (stream is not null) streams.OnAnswered(stream, target, ProxyStatus.TimedOut, time.GetElapsedTime(asked));
             return new ProxyConnection(null, ProxyStatus.TimedOut, default, null);
         }
         catch (Exception e) when (e is IOException or InvalidOperationException)

@@ -22,6 +22,7 @@ internal sealed partial class ClientService : IOnionStreams, IOnionDatagrams
     public const int TunnelGroup = 1;
     private const int MaxGroups = 32;
     private static readonly TimeSpan GroupIdle = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan PathHeard = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan OpenPatience = TimeSpan.FromSeconds(15);
 
     private readonly RouterNode _node;
@@ -35,14 +36,18 @@ internal sealed partial class ClientService : IOnionStreams, IOnionDatagrams
     private readonly Dictionary<int, List<StreamOpening>> _waiting = [];
     private readonly Dictionary<int, TaskCompletionSource> _readySignals = [];
     private readonly Dictionary<(int Group, ushort Association), Association> _associations = [];
+    private readonly ExitJudge _judge = new();
+    private readonly bool _anyExit;
     private int _nextGroup = TunnelGroup;
     private ushort _nextAssociation;
 
     /// <summary>Whose streams, and by which of the user's exits.</summary>
     private readonly record struct GroupKey(IsolationKey Isolation, int Route);
 
-    public ClientService(RouterNode node, SessionLoop sessions, ControlLoop control, ExitMap? exits = null)
+    /// <param name="anyExit">Where no exits are named any may be taken: the path options name none either.</param>
+    public ClientService(RouterNode node, SessionLoop sessions, ControlLoop control, ExitMap? exits = null, bool anyExit = true)
     {
+        _anyExit = anyExit;
         _exits = exits ?? ExitMap.None;
         _node = node;
         _sessions = sessions;
@@ -106,6 +111,13 @@ internal sealed partial class ClientService : IOnionStreams, IOnionDatagrams
 
     public ValueTask<OnionStream> OpenForAsync(IsolationKey isolation, ProxyDestination destination, CancellationToken cancel) =>
         OpenInAsync(now => GroupFor(isolation, _exits.RouteOf(destination), now), $"{MaxGroups} isolation groups are in use; use fewer different proxy user names", cancel);
+
+    public void OnAnswered(OnionStream stream, ProxyDestination destination, ProxyStatus status, TimeSpan took)
+    {
+        if (stream is not StreamBridge bridge) return;
+        int host = destination.IsName ? destination.Name.GetHashCode(StringComparison.Ordinal) : HashCode.Combine(destination.Address.High, destination.Address.Low);
+        _sessions.Post(now => Judge(bridge.Connection, host, status, took, now));
+    }
 
     // A stream in the group that `find` gives on the session thread.
     private ValueTask<OnionStream> OpenInAsync(Func<Instant, ClientGroup?> find, string none, CancellationToken cancel)
@@ -276,6 +288,37 @@ internal sealed partial class ClientService : IOnionStreams, IOnionDatagrams
     {
         _node.Notice(RouterNoticeKind.SessionLost, reason);
         _control.Post(t => _control.Core.Client!.OnGroupLost(group.Number, reason, t));
+    }
+
+    private void Judge(QuicConnection connection, int host, ProxyStatus status, TimeSpan took, Instant now)
+    {
+        if (connection.Tag is not ClientGroup group || group.Quic != connection || !group.WantsExit) return;
+        switch (status)
+        {
+            case ProxyStatus.Connected:
+                _judge.OnConnected(group.Exit, took, now);
+                break;
+            case ProxyStatus.ConnectionRefused:
+                _judge.OnRefused(group.Exit);
+                break;
+            case ProxyStatus.NameNotResolved or ProxyStatus.NetworkUnreachable or ProxyStatus.HostUnreachable or ProxyStatus.TimedOut or ProxyStatus.Limit or ProxyStatus.Failed:
+                if (group.Active is not { } path || now - path.Health.LastHeard > PathHeard) return; // it is our path that is bad
+                _judge.OnNotReached(group.Exit, host, now);
+                break;
+            default:
+                return; // its policy, which it may have
+        }
+
+        // The stream that tells is still there.
+        if (HasChoice(group.Number) && _judge.TryCondemn(group.Exit, idle: _sessions.StreamsOf(connection) <= 1, now, out string reason)) _sessions.Client!.Leave(group, reason, now);
+    }
+
+    /// <summary>False: the user named one exit, and leaving it would leave him without any.</summary>
+    private bool HasChoice(int number)
+    {
+        foreach ((GroupKey key, int group) in _groups)
+            if (group == number) return _exits.ExitsOf(key.Route) is { Count: var named } && (named > 1 || (named == 0 && _anyExit));
+        return false;
     }
 
     private void ServeWaiting(ClientGroup group, Instant now)

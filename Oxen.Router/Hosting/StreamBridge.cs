@@ -73,6 +73,9 @@ internal sealed class StreamBridge : OnionStream, IDuplexPipe
 
     public long Stream { get; }
 
+    /// <summary>Whose stream it is. Session thread.</summary>
+    public QuicConnection Connection => _connection;
+
     public override IDuplexPipe Transport => this;
 
     public override CancellationToken InputEnded
@@ -174,7 +177,7 @@ internal sealed class StreamBridge : OnionStream, IDuplexPipe
         if (finished && !_connection.IsEstablished)
         {
             // Not the stream's end, but the connection's: its event is on the way.
-            EndIncoming(new IOException("the connection through the path ended"));
+            EndIncoming(new ConnectionResetException("the connection through the path ended"));
             return;
         }
 

@@ -37,6 +37,25 @@ public sealed class DeadExitTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public void An_exit_that_is_left_for_its_bad_service_is_not_taken_again_at_once()
+    {
+        using var world = new SimWorld(SimWorld.SeedOr(753), relays: 12, exits: 3, link: new SimLink { Delay = TimeSpan.FromMilliseconds(8) });
+        SimRouter client = world.AddClient();
+        client.Want(0);
+        world.Until(() => client.IsReady(), 10, "ready");
+        RouterId left = client.Group()!.Exit;
+        client.Client!.Leave(client.Group()!, "the exit is slow", world.Now);
+        world.Check(!client.IsReady(), "left");
+        world.Until(() => client.IsReady(), 5, "another exit");
+        world.Check(client.Group()!.Exit != left, "another one");
+        world.Run(20);
+        world.Check(client.Group()!.Exit != left && client.IsReady(), "which it stays with");
+        SimTransfer next = client.Transfer(100_000);
+        world.Until(() => next.Over, 10, "the next transfer");
+        world.Check(next.Complete, "it is served");
+    }
+
+    [Fact]
     public void The_next_of_the_named_exits_takes_over_and_no_other()
     {
         using var world = new SimWorld(SimWorld.SeedOr(751), relays: 12, exits: 4, link: new SimLink { Delay = TimeSpan.FromMilliseconds(8) });

@@ -300,6 +300,10 @@ internal sealed partial class ClientSessions : IDisposable
         _groups.Remove(group.Number);
     }
 
+    /// <summary>The exit is of no use any more: gives its session up, streams and all, and asks for another exit.</summary>
+    /// <param name="reason">In words for the user.</param>
+    public void Leave(ClientGroup group, string reason, Instant now) => Lose(group, reason, now);
+
     public void Dispose()
     {
         foreach (ClientGroup group in _groups.Values) CryptographicOperations.ZeroMemory(group.SessionKey);

@@ -68,6 +68,29 @@ public sealed class TunDemoTests(TunDemoTests.Demo fixture, ITestOutputHelper ou
         Assert.Equal(await DemoTargets.DigestAsync(Size), SHA256.HashData(body));
     }
 
+    [Fact]
+    public async Task An_exit_that_reaches_nobody_is_left_for_another_one()
+    {
+        TunDemoProcess demo = Needs("curl");
+        Assert.Equal(0, await CurlAsync(demo.Web));
+        string before = await ExitAsync();
+
+        // The laboratory's internet has no way to these: the exit's own kernel says so at once, to four hosts in a row.
+        for (int host = 1; host <= 4; host++) Assert.NotEqual(0, await CurlAsync($"http://8.8.8.{host}/"));
+        for (var watch = Stopwatch.StartNew(); await ExitAsync() is var now && (now == before || now.Length == 0); await Task.Delay(50, TestContext.Current.CancellationToken))
+            Assert.True(watch.Elapsed < Patience, $"the client stays with the exit {before}");
+        Assert.Equal(0, await CurlAsync(demo.Web));
+
+        async Task<int> CurlAsync(string url)
+        {
+            (int code, _, _) = await TunDemoProcess.ExecAsync(demo.Client, "curl", "--silent", "--socks5", "127.0.0.1:1080", "--max-time", "60", "--output", "/dev/null", url);
+            return code;
+        }
+
+        // Of the proxies' path in use; empty: none just now.
+        async Task<string> ExitAsync() => (await demo.ReportAsync()).Paths.FirstOrDefault(p => !p.Tunnel && p.Active)?.Hops[^1] ?? "";
+    }
+
     [Theory]
     [InlineData(false, 28)]
     [InlineData(true, 48)]

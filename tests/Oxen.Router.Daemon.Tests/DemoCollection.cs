@@ -1,4 +1,4 @@
-namespace Oxen.Router.Daemon.Tests.Demo;
+namespace Oxen.Router.Daemon.Tests;
 
 /// <summary>
 /// Tests that start a whole network, a dozen processes or more each: one of them at a time, beside the others. Several at once
