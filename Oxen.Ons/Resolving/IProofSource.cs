@@ -16,6 +16,10 @@ internal interface IProofSource
     /// <summary>Steps from a height and committee forward; empty if it knows no further.</summary>
     /// <exception cref="ProofSourceException">It was not reached, or gave no answer.</exception>
     Task<IReadOnlyList<HandOver>> WayAsync(ulong height, Committee committee, CancellationToken cancel);
+
+    /// <summary>The record of a name below a zone, or null. Not proven, but signed: the caller checks it against the zone's proven delegation key.</summary>
+    /// <exception cref="ProofSourceException">It was not reached, or gave no answer.</exception>
+    Task<byte[]?> SubnameAsync(Bytes32 zone, Bytes32 lookup, CancellationToken cancel);
 }
 
 /// <summary>A resolver withheld an answer; the message says how.</summary>

@@ -9,7 +9,7 @@ namespace Oxen.Ons.Resolving;
 // Names below: by the zone's delegation key if it has one, else as what stands below belongs to the name (as upstream has it).
 
 /// <summary>Looks names up in a ledger of this process.</summary>
-internal sealed class LedgerNameSource(LedgerHost host, TimeProvider time, Func<Bytes32, byte[]?>? subnames = null) : INameSource
+internal sealed class LedgerNameSource(LedgerHost host, TimeProvider time) : INameSource
 {
     private static readonly TimeSpan KeptFor = TimeSpan.FromMinutes(10);
 
@@ -38,13 +38,12 @@ internal sealed class LedgerNameSource(LedgerHost host, TimeProvider time, Func<
         ContentFault fault = ZoneContent.Open(zone, index, state.Network, state.Height, out ZoneContent? content);
         if (content is null) return new NameAnswer(NameOutcome.NotFound, default, KeptFor, $"the zone's value is not to be believed: {fault}");
         if (below.Length == 0 || content.Find(ZoneRecordKind.Delegation) is not { } delegation) return Address(content.Records);
-        if (subnames is null) return new NameAnswer(NameOutcome.Unavailable, default, TimeSpan.FromSeconds(10), "names below this one are kept off the ledger, and nothing is configured to fetch them");
         var key = new Bytes32(delegation.Data);
-        if (!Subname.IsLabel(below) || subnames(Subname.LookupOf(below, key)) is not { } bytes) return new NameAnswer(NameOutcome.NotFound, default, KeptFor);
+        if (!Subname.IsLabel(below) || host.Subnames.Find(zone.Index, Subname.LookupOf(below, key)) is not { } bytes) return new NameAnswer(NameOutcome.NotFound, default, KeptFor);
         fault = Subname.Open(bytes, below, key, 0, (ulong)time.GetUtcNow().ToUnixTimeSeconds(), out IReadOnlyList<ZoneRecord> records, out _);
         return fault == ContentFault.None ? Address(records) : new NameAnswer(NameOutcome.Unavailable, default, TimeSpan.FromSeconds(10), $"what was found for the name is not to be believed: {fault}");
     }
 
-    private static NameAnswer Address(IReadOnlyList<ZoneRecord> records)
-        => records.FirstOrDefault(r => r.Kind == ZoneRecordKind.Address) is { } address ? new NameAnswer(NameOutcome.Found, address.Data, KeptFor) : new NameAnswer(NameOutcome.NotFound, default, KeptFor, "the zone has no address");
+    internal static NameAnswer Address(IReadOnlyList<ZoneRecord> records)
+        => records.FirstOrDefault(r => r.Kind == ZoneRecordKind.Address) is { } address ? new NameAnswer(NameOutcome.Found, address.Data, KeptFor) : new NameAnswer(NameOutcome.NotFound, default, KeptFor, "there is no address under this name");
 }

@@ -26,13 +26,14 @@ internal sealed record LightNameOptions
 /// <summary>Looks names up at untrusted resolvers: every answer, "there is none" too, is proven under a committee's quorum, or it is no answer.</summary>
 internal sealed class LightNameSource(LightClient client, IReadOnlyList<IProofSource> resolvers, LightNameOptions options, TimeProvider time) : INameSource
 {
-    private const int MostWays = 64;
+    private const int MostWays = 64, MostNewest = 4096;
     private static readonly TimeSpan KeptFor = TimeSpan.FromMinutes(10);
     private static readonly TimeSpan UnknownFor = TimeSpan.FromSeconds(10);
 
     private readonly Lock _gate = new(); // the light client is for one thread at a time; nobody waits for a network inside
     private readonly ZoneIndexes _indexes = new(client.Network);
     private readonly DateTimeOffset[] _refusedUntil = new DateTimeOffset[resolvers.Count];
+    private readonly Dictionary<Bytes32, ulong> _newest = []; // the newest record seen of each name below a zone
     private long _refusals;
 
     /// <summary>Answers that were not believed, and resolvers that gave none.</summary>
@@ -41,14 +42,16 @@ internal sealed class LightNameSource(LightClient client, IReadOnlyList<IProofSo
     public async ValueTask<NameAnswer> ResolveAsync(string name, CancellationToken cancel)
     {
         ArgumentNullException.ThrowIfNull(name);
-        string full = NameRules.Fold(name[(name.LastIndexOf('.') + 1)..]) + ".loki";
+        int dot = name.LastIndexOf('.');
+        string full = NameRules.Fold(name[(dot + 1)..]) + ".loki", below = dot < 0 ? "" : NameRules.Fold(name[..dot]);
         if (NameRules.Check(full, NameType.Lokinet) != NameFault.None) return new NameAnswer(NameOutcome.NotFound, default, KeptFor, "this is no name that anybody could register");
         ZoneIndex index = _indexes.Of(full);
         var words = new List<string>();
         foreach (int i in InOrder())
         {
-            (NameAnswer? answer, string refusal) = await AskAsync(resolvers[i], full, index, cancel).ConfigureAwait(false);
+            (NameAnswer? answer, Bytes32? delegated, string refusal) = await AskAsync(resolvers[i], full, below, index, cancel).ConfigureAwait(false);
             if (answer is not null) return answer;
+            if (delegated is not null) return await BelowAsync(below, index.Index, delegated.Value, cancel).ConfigureAwait(false);
             Interlocked.Increment(ref _refusals);
             lock (_gate) _refusedUntil[i] = time.GetUtcNow() + options.Grudge;
             words.Add(refusal);
@@ -64,25 +67,25 @@ internal sealed class LightNameSource(LightClient client, IReadOnlyList<IProofSo
         lock (_gate) return [.. Enumerable.Range(0, resolvers.Count).OrderBy(i => _refusedUntil[i] > now)];
     }
 
-    private async Task<(NameAnswer? Answer, string Refusal)> AskAsync(IProofSource resolver, string full, ZoneIndex index, CancellationToken cancel)
+    private async Task<(NameAnswer? Answer, Bytes32? Delegated, string Refusal)> AskAsync(IProofSource resolver, string full, string below, ZoneIndex index, CancellationToken cancel)
     {
         using var limit = new CancellationTokenSource(options.Patience, time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(cancel, limit.Token);
         try
         {
-            return await BelieveAsync(resolver, full, index, both.Token).ConfigureAwait(false);
+            return await BelieveAsync(resolver, full, below, index, both.Token).ConfigureAwait(false);
         }
         catch (ProofSourceException e)
         {
-            return (null, e.Message);
+            return (null, null, e.Message);
         }
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
         {
-            return (null, $"{resolver.Name} did not answer within {options.Patience.TotalSeconds:F0} s");
+            return (null, null, $"{resolver.Name} did not answer within {options.Patience.TotalSeconds:F0} s");
         }
     }
 
-    private async Task<(NameAnswer? Answer, string Refusal)> BelieveAsync(IProofSource resolver, string full, ZoneIndex index, CancellationToken cancel)
+    private async Task<(NameAnswer? Answer, Bytes32? Delegated, string Refusal)> BelieveAsync(IProofSource resolver, string full, string below, ZoneIndex index, CancellationToken cancel)
     {
         Bytes32[] keys = [ZoneEntry.Key(index.Index), NameEntry.Key(NameType.Lokinet, NameHash.Of(full))];
         ProofFault fault = ProofFault.Malformed;
@@ -92,9 +95,9 @@ internal sealed class LightNameSource(LightClient client, IReadOnlyList<IProofSo
             IReadOnlyList<byte[]> answers = await resolver.AskAsync(keys, cancel).ConfigureAwait(false);
             if (answers.Count != 2) break;
             Found found;
-            lock (_gate) found = Check(answers, full, index);
+            lock (_gate) found = Check(answers, full, below, index);
             fault = found.Fault;
-            if (fault == ProofFault.None) return TooOld(resolver, found.Header!) is { } old ? (null, old) : (found.Answer, "");
+            if (fault == ProofFault.None) return TooOld(resolver, found.Header!) is { } old ? (null, null, old) : (found.Answer, found.Delegated, "");
 
             // Another resolver may have shown a newer block while this answer was under way: it gets a second chance.
             if (fault == ProofFault.Stale && !asked)
@@ -106,12 +109,12 @@ internal sealed class LightNameSource(LightClient client, IReadOnlyList<IProofSo
             if (fault != ProofFault.UnknownCommittee || !await FollowAsync(resolver, cancel).ConfigureAwait(false)) break;
         }
 
-        return (null, $"{resolver.Name} is not to be believed: {Words(fault)}");
+        return (null, null, $"{resolver.Name} is not to be believed: {Words(fault)}");
     }
 
-    private readonly record struct Found(ProofFault Fault, BlockHeader? Header, NameAnswer? Answer);
+    private readonly record struct Found(ProofFault Fault, BlockHeader? Header, NameAnswer? Answer, Bytes32? Delegated = null);
 
-    private Found Check(IReadOnlyList<byte[]> answers, string full, ZoneIndex index)
+    private Found Check(IReadOnlyList<byte[]> answers, string full, string below, ZoneIndex index)
     {
         ProofFault fault = client.CheckZone(answers[0], index.Index, out ZoneEntry? zone, out BlockHeader? header);
         if (fault != ProofFault.None) return new Found(fault, null, null);
@@ -120,19 +123,85 @@ internal sealed class LightNameSource(LightClient client, IReadOnlyList<IProofSo
 
         // By two blocks a name could be shown as it never was: the zone before it was bought, the other after it had gone.
         if (second!.Height != header!.Height) return new Found(ProofFault.Stale, null, null);
-        return new Found(ProofFault.None, header, OfEntries(zone, entry, index, header, full));
+        (NameAnswer? answer, Bytes32? delegated) = OfEntries(zone, entry, index, header, full, below);
+        return new Found(ProofFault.None, header, answer, delegated);
     }
 
-    private NameAnswer OfEntries(ZoneEntry? zone, NameEntry? entry, ZoneIndex index, BlockHeader header, string full)
+    // An answer, or the key that signs what is below the zone.
+    private (NameAnswer? Answer, Bytes32? Delegated) OfEntries(ZoneEntry? zone, NameEntry? entry, ZoneIndex index, BlockHeader header, string full, string below)
     {
         if (zone is not null)
         {
             ContentFault content = ZoneContent.Open(zone, index, client.Network, header.Height, out ZoneContent? read);
-            if (read is null) return new NameAnswer(NameOutcome.NotFound, default, KeptFor, $"the zone's value is not to be believed: {content}");
-            return read.Find(ZoneRecordKind.Address) is { } address ? new NameAnswer(NameOutcome.Found, address.Data, KeptFor) : new NameAnswer(NameOutcome.NotFound, default, KeptFor, "the zone has no address");
+            if (read is null) return (new NameAnswer(NameOutcome.NotFound, default, KeptFor, $"the zone's value is not to be believed: {content}"), null);
+            if (below.Length > 0 && read.Find(ZoneRecordKind.Delegation) is { } delegation) return (null, new Bytes32(delegation.Data));
+            return (LedgerNameSource.Address(read.Records), null);
         }
 
-        return entry is null ? new NameAnswer(NameOutcome.NotFound, default, KeptFor) : LedgerNameSource.OfName(entry, full);
+        return (entry is null ? new NameAnswer(NameOutcome.NotFound, default, KeptFor) : LedgerNameSource.OfName(entry, full), null);
+    }
+
+    // The key is proven, the record is signed by it, and that it is there is not: that there is none is believed when nobody has one,
+    // and of several the newest counts. So all are asked, and who is silent or lies can only withhold.
+    private async Task<NameAnswer> BelowAsync(string label, Bytes32 zone, Bytes32 delegation, CancellationToken cancel)
+    {
+        if (!Subname.IsLabel(label)) return new NameAnswer(NameOutcome.NotFound, default, KeptFor, "the zone's names have one label");
+        Bytes32 lookup = Subname.LookupOf(label, delegation);
+        (bool Asked, byte[]? Record, string Words)[] given = await Task.WhenAll(InOrder().Select(i => AskBelowAsync(resolvers[i], zone, lookup, cancel))).ConfigureAwait(false);
+        IReadOnlyList<ZoneRecord>? best = null;
+        ulong least = 0, until = 0;
+        lock (_gate) _newest.TryGetValue(lookup, out least);
+        var words = new List<string>();
+        bool anybody = false;
+        foreach ((bool asked, byte[]? record, string why) in given)
+        {
+            if (why.Length > 0) words.Add(why);
+            anybody |= asked && record is null;
+            if (record is null) continue;
+            ContentFault fault = Subname.Open(record, label, delegation, least, (ulong)time.GetUtcNow().ToUnixTimeSeconds(), out IReadOnlyList<ZoneRecord> records, out ulong sequence);
+            if (fault == ContentFault.None)
+            {
+                (best, least, until) = (records, sequence, Subname.ReadHead(record, delegation)!.LastUnixSecond);
+                continue;
+            }
+
+            Interlocked.Increment(ref _refusals);
+            words.Add($"what one gave for the name is not to be believed: {fault}");
+        }
+
+        if (best is not null)
+        {
+            lock (_gate)
+            {
+                if (_newest.Count >= MostNewest) _newest.Clear();
+                _newest[lookup] = Math.Max(least, _newest.GetValueOrDefault(lookup));
+            }
+
+            // Not longer than the record itself says.
+            TimeSpan left = TimeSpan.FromSeconds(Math.Min(KeptFor.TotalSeconds, until - (double)time.GetUtcNow().ToUnixTimeSeconds()));
+            NameAnswer found = LedgerNameSource.Address(best);
+            return new NameAnswer(found.Outcome, found.Address, left > TimeSpan.Zero ? left : TimeSpan.Zero, found.Reason);
+        }
+
+        return anybody ? new NameAnswer(NameOutcome.NotFound, default, UnknownFor, "nobody who was asked has a record of this name") : new NameAnswer(NameOutcome.Unavailable, default, UnknownFor, string.Join("; ", words));
+    }
+
+    private async Task<(bool Asked, byte[]? Record, string Words)> AskBelowAsync(IProofSource resolver, Bytes32 zone, Bytes32 lookup, CancellationToken cancel)
+    {
+        using var limit = new CancellationTokenSource(options.Patience, time);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(cancel, limit.Token);
+        try
+        {
+            return (true, await resolver.SubnameAsync(zone, lookup, both.Token).ConfigureAwait(false), "");
+        }
+        catch (ProofSourceException e)
+        {
+            return (false, null, e.Message);
+        }
+        catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
+        {
+            return (false, null, $"{resolver.Name} did not answer within {options.Patience.TotalSeconds:F0} s");
+        }
     }
 
     // If the committee is a newer one, the way there first. False: no step further.

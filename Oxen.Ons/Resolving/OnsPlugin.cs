@@ -22,7 +22,7 @@ internal sealed class OnsPlugin(Task<LedgerHost> opening) : IRouterPlugin
     public void Map(IRequestMap requests, IRouterServices services)
     {
         ArgumentNullException.ThrowIfNull(requests);
-        requests.Add(ProofWire.ResolveMethod, ResolveAsync).Add(ProofWire.WayMethod, WayAsync);
+        requests.Add(ProofWire.ResolveMethod, ResolveAsync).Add(ProofWire.WayMethod, WayAsync).Add(ProofWire.SubnameMethod, SubnameAsync);
     }
 
     private async ValueTask<ResponseCode> ResolveAsync(RequestContext request)
@@ -52,6 +52,15 @@ internal sealed class OnsPlugin(Task<LedgerHost> opening) : IRouterPlugin
             : host.CommitteeOf(committee) is not { } known ? ProofWire.Padded(ProofStatus.UnknownCommittee, ProofWire.WayAnswerBytes)
             : ProofWire.WayAnswer(await new ProofServer(host).WayAsync(height, known, request.Aborted).ConfigureAwait(false));
         request.Response.Write(answer);
+        return ResponseCode.Ok;
+    }
+
+    private async ValueTask<ResponseCode> SubnameAsync(RequestContext request)
+    {
+        if (request.Origin != RequestOrigin.Path) return ResponseCode.Denied;
+        if (request.Body.Length != ProofWire.ResolveBytes || !ProofWire.ReadQuestion(request.Body.ToArray(), out Bytes32 network, out Bytes32 zone, out Bytes32 lookup)) return ResponseCode.BadRequest;
+        LedgerHost host = await opening.WaitAsync(request.Aborted).ConfigureAwait(false);
+        request.Response.Write(network != host.State.Network ? ProofWire.Padded(ProofStatus.OtherNetwork, ProofWire.SubnameAnswerBytes) : ProofWire.SubnameAnswer(host.Subnames.Find(zone, lookup)));
         return ResponseCode.Ok;
     }
 }

@@ -25,6 +25,13 @@ internal sealed class PathProofSource(IPathRequests requests, int path, Bytes32 
         return status == ProofStatus.Ok ? steps : throw Withheld(status);
     }
 
+    public async Task<byte[]?> SubnameAsync(Bytes32 zone, Bytes32 lookup, CancellationToken cancel)
+    {
+        byte[] body = await SendAsync(ProofWire.SubnameMethod, ProofWire.Question(network, zone, lookup), ProofWire.SubnameAnswerBytes, cancel).ConfigureAwait(false);
+        (ProofStatus status, byte[]? record) = ProofWire.ReadSubname(body) ?? throw new ProofSourceException($"{Name} gave something that is no answer");
+        return status == ProofStatus.Ok ? record : throw Withheld(status);
+    }
+
     private async Task<byte[]> SendAsync(string method, byte[] question, int answerBytes, CancellationToken cancel)
     {
         try

@@ -10,6 +10,8 @@ namespace Oxen.Ons.Resolving;
 //   answer         status 1 | then, if 0: header, signatures, proof, proof | zeros up to 6144
 //   ons_way        version 1 (1) | network 32 | height 8 | committee 32
 //   answer         status 1 | then, if 0: count, steps as blobs (as many as fit) | zeros up to 16384
+//   ons_subname    version 1 (1) | network 32 | zone's index 32 | look-up hash 32
+//   answer         status 1 | then, if 0: flag, [record as blob] | zeros up to 2304
 
 /// <summary>What a resolver says before its answer.</summary>
 internal enum ProofStatus : byte
@@ -29,9 +31,9 @@ internal enum ProofStatus : byte
 /// <summary>Questions and padded answers of look-ups through a path.</summary>
 internal static class ProofWire
 {
-    public const string ResolveMethod = "ons_resolve", WayMethod = "ons_way";
+    public const string ResolveMethod = "ons_resolve", WayMethod = "ons_way", SubnameMethod = "ons_subname";
     public const int ResolveBytes = 1 + 3 * Bytes32.Length, WayBytes = 1 + Bytes32.Length + 8 + Bytes32.Length;
-    public const int ResolveAnswerBytes = 6144, WayAnswerBytes = 16_384;
+    public const int ResolveAnswerBytes = 6144, WayAnswerBytes = 16_384, SubnameAnswerBytes = 2304;
     private const int MaxSteps = 64;
 
     public static byte[] Question(Bytes32 network, Bytes32 first, Bytes32 second) => new LedgerWriter(ResolveBytes).U8(1).Bytes(network).Bytes(first).Bytes(second).ToArray();
@@ -86,6 +88,26 @@ internal static class ProofWire
         HeaderSignatures? signatures = header is null ? null : HeaderSignatures.Read(ref reader);
         if (signatures is null || !TreeProof.TryRead(ref reader, out TreeProof? first) || !TreeProof.TryRead(ref reader, out TreeProof? second)) return null;
         return (ProofStatus.Ok, [new ProvenAnswer(header!, signatures, first!).ToBytes(), new ProvenAnswer(header!, signatures, second!).ToBytes()]);
+    }
+
+    /// <summary>Null: none is kept here.</summary>
+    public static byte[] SubnameAnswer(byte[]? record)
+    {
+        var writer = new LedgerWriter(SubnameAnswerBytes);
+        writer.U8((byte)ProofStatus.Ok).Flag(record is not null);
+        if (record is not null) writer.Blob(record);
+        byte[] answer = new byte[SubnameAnswerBytes];
+        writer.Written.CopyTo(answer);
+        return answer;
+    }
+
+    public static (ProofStatus Status, byte[]? Record)? ReadSubname(ReadOnlySpan<byte> bytes)
+    {
+        if (bytes.Length != SubnameAnswerBytes || bytes[0] > (byte)ProofStatus.UnknownCommittee) return null;
+        if (bytes[0] != 0) return ((ProofStatus)bytes[0], null);
+        var reader = new LedgerReader(bytes[1..]);
+        byte[]? record = reader.Flag() ? reader.Blob(Zones.Subname.MaxBytes) : null;
+        return reader.Failed ? null : (ProofStatus.Ok, record);
     }
 
     public static byte[] WayAnswer(IReadOnlyList<HandOver> steps)

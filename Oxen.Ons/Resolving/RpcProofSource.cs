@@ -36,6 +36,12 @@ internal sealed class RpcProofSource(OxendClient server) : IProofSource
         return steps;
     }
 
+    public async Task<byte[]?> SubnameAsync(Bytes32 zone, Bytes32 lookup, CancellationToken cancel)
+    {
+        JsonElement result = await CallAsync("ledger_subname", new { zone = zone.ToString(), lookup = lookup.ToString() }, cancel).ConfigureAwait(false);
+        return result.TryGetProperty("record", out JsonElement record) ? Bytes(record) : null;
+    }
+
     private async Task<JsonElement> CallAsync(string method, object parameters, CancellationToken cancel)
     {
         try

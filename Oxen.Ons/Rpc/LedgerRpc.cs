@@ -115,6 +115,17 @@ internal sealed partial class LedgerRpc(LedgerHost host)
             case "ledger_vote":
                 Vote(p, json);
                 break;
+            case "ledger_reverse":
+                Reverse(p, json);
+                break;
+            case "ledger_subname":
+                Subname(p, json);
+                break;
+            case "ledger_subnames":
+                Subnames(p, json);
+                break;
+            case "ledger_subname_publish":
+                return PublishAsync(p, json, cancel);
             default:
                 throw new RpcRefusal(RpcRefusal.UnknownMethod, $"there is no method {(method.Length <= 64 ? method : method[..64])}");
         }

@@ -22,7 +22,7 @@ internal sealed class OxendClient(HttpClient http, Uri server)
             if (!response.IsSuccessStatusCode) throw new OxendException($"{Server} answered {(int)response.StatusCode} to {method}");
             JsonElement answer = await response.Content.ReadFromJsonAsync<JsonElement>(cancel).ConfigureAwait(false);
             if (answer.ValueKind != JsonValueKind.Object) throw new OxendException($"{Server} answered {method} with no object");
-            if (answer.TryGetProperty("error", out JsonElement error)) throw new OxendException($"{Server} refused {method}: {(error.ValueKind == JsonValueKind.Object && error.TryGetProperty("message", out JsonElement m) ? m.ToString() : error.ToString())}");
+            if (answer.TryGetProperty("error", out JsonElement error)) throw new OxendException($"{Server} refused {method}: {(error.ValueKind == JsonValueKind.Object && error.TryGetProperty("message", out JsonElement m) ? m.ToString() : error.ToString())}") { Code = error.ValueKind == JsonValueKind.Object && error.TryGetProperty("code", out JsonElement code) && code.ValueKind == JsonValueKind.Number && code.TryGetInt32(out int number) ? number : 0 };
             return answer.TryGetProperty("result", out JsonElement result) && result.ValueKind == JsonValueKind.Object ? result : throw new OxendException($"{Server} answered {method} with no result");
         }
         catch (Exception e) when (e is HttpRequestException or JsonException or IOException or NotSupportedException || (e is OperationCanceledException && !cancel.IsCancellationRequested))
@@ -33,4 +33,8 @@ internal sealed class OxendClient(HttpClient http, Uri server)
 }
 
 /// <summary>What went wrong with a JSON-RPC server.</summary>
-internal sealed class OxendException(string message, Exception? inner = null) : Exception(message, inner);
+internal sealed class OxendException(string message, Exception? inner = null) : Exception(message, inner)
+{
+    /// <summary>The number of a refusal (<see cref="RpcRefusal"/>); 0: it gave none, or no answer.</summary>
+    public int Code { get; init; }
+}

@@ -2,6 +2,7 @@ using System.Text.Json;
 using Oxen.Ons.Ledger;
 using Oxen.Ons.Proofs;
 using Oxen.Ons.Rpc;
+using Oxen.Ons.Zones;
 
 namespace Oxen.Ons.Sequencing;
 
@@ -26,7 +27,8 @@ internal sealed class LedgerFollower : IAsyncDisposable
     private readonly List<AdoptedBlock> _pending = []; // applied to State and to each other; no quorum yet
     private LedgerHost? _host;
     private Task _loop = Task.CompletedTask;
-    private ulong _told;
+    private ulong _told, _subnameAt;
+    private uint _subnameRun;
     private volatile string _trouble = "";
 
     public LedgerFollower(OxendClient server, IReadOnlyList<LedgerKey> keys, SigningJournal journal, TimeSpan every, TimeProvider time)
@@ -65,6 +67,21 @@ internal sealed class LedgerFollower : IAsyncDisposable
         }
     }
 
+    /// <summary>Sends a name below a zone on to the ledger that is followed: for <see cref="LedgerHostOptions.ForwardSubname"/>.</summary>
+    public async Task<SubnameRefusal> ForwardSubnameAsync(byte[] publication, CancellationToken cancel)
+    {
+        try
+        {
+            JsonElement answer = await _server.CallAsync("ledger_subname_publish", new { publication = Convert.ToBase64String(publication) }, cancel).ConfigureAwait(false);
+            if (answer.GetProperty("accepted").GetBoolean()) return SubnameRefusal.None;
+            return Enum.TryParse(answer.GetProperty("fault").GetString()?.Replace("_", "", StringComparison.Ordinal), ignoreCase: true, out SubnameRefusal read) && Enum.IsDefined(read) && read != SubnameRefusal.None ? read : SubnameRefusal.Malformed;
+        }
+        catch (Exception e) when (e is KeyNotFoundException or InvalidOperationException)
+        {
+            throw new OxendException($"{_server.Server} answered ledger_subname_publish with something that is no answer", e);
+        }
+    }
+
     /// <summary>Looks at once, and then again and again.</summary>
     public void Start(LedgerHost host)
     {
@@ -80,6 +97,7 @@ internal sealed class LedgerFollower : IAsyncDisposable
             // From the first block that is not ours: its signatures may have come by now. Then page after page.
             for (int at = 0; at >= 0;) at = await FetchAsync(host, at, cancel).ConfigureAwait(false);
 
+            await CopySubnamesAsync(host, cancel).ConfigureAwait(false);
             Trouble = "";
             return true;
         }
@@ -141,6 +159,34 @@ internal sealed class LedgerFollower : IAsyncDisposable
 
         int next = at + blocks.Length - whole;
         return next >= 0 && next <= _pending.Count && next < MostPending && host.State.Height + (ulong)next < newest ? next : -1;
+    }
+
+    // Each is checked as if a stranger had published it here. One that this copy's ledger does not grant yet is waited for.
+    private async Task CopySubnamesAsync(LedgerHost host, CancellationToken cancel)
+    {
+        while (true)
+        {
+            JsonElement answer = await _server.CallAsync("ledger_subnames", new { after = _subnameAt }, cancel).ConfigureAwait(false);
+            uint run = answer.GetProperty("run").GetUInt32();
+            if (run != _subnameRun)
+            {
+                bool again = _subnameAt != 0;
+                (_subnameRun, _subnameAt) = (run, 0);
+                if (again) continue;
+            }
+
+            int taken = 0;
+            foreach (JsonElement one in answer.GetProperty("publications").EnumerateArray().Take(SubnameStore.MaxPage))
+            {
+                ulong number = one.GetProperty("number").GetUInt64();
+                if (number <= _subnameAt) throw new InvalidDataException($"{_server.Server} gave names below zones out of order");
+                if (host.Subnames.Put(one.GetProperty("publication").GetBytesFromBase64()) is SubnameRefusal.NoZone or SubnameRefusal.NotGranted) return;
+                _subnameAt = number;
+                taken++;
+            }
+
+            if (taken < SubnameStore.MaxPage) return;
+        }
     }
 
     private void Take(LedgerHost host, int at, byte[] bytes, HeaderSignatures signatures)

@@ -28,6 +28,12 @@ internal sealed record LedgerHostOptions
     /// <summary>Makes no blocks: they come by <see cref="LedgerHost.AdoptAsync"/>, and operations go here.</summary>
     public Func<Operation, CancellationToken, Task<Receipt>>? Forward { get; init; }
 
+    /// <summary>Where publications of names below zones go on to, beside being kept here; null: nowhere.</summary>
+    public Func<byte[], CancellationToken, Task<Zones.SubnameRefusal>>? ForwardSubname { get; init; }
+
+    /// <summary>Where names below zones are kept; null: in memory.</summary>
+    public string? SubnameDirectory { get; init; }
+
     /// <summary>Where the state is written down now and then, so that a start need not replay everything; null: nowhere.</summary>
     public string? SnapshotFile { get; init; }
 
@@ -69,6 +75,7 @@ internal sealed partial class LedgerHost : IAsyncDisposable
         _names = NameTable.Of(begin.Tree);
         _snapshotHeight = begin.Height;
         Keep(begin, header);
+        Subnames = new Zones.SubnameStore(options.SubnameDirectory, () => _state, time);
     }
 
     /// <summary>Raised after <see cref="State"/> was replaced, on the writer's thread; handlers return at once.</summary>
@@ -79,7 +86,17 @@ internal sealed partial class LedgerHost : IAsyncDisposable
 
     public LedgerState State => _state;
 
+    /// <summary>Names below zones: off the ledger, kept beside it.</summary>
+    public Zones.SubnameStore Subnames { get; }
+
     public string Engine => _sequencer.Name;
+
+    /// <summary>Takes a publication of a name below a zone; a copy hands it on to the ledger that it follows first.</summary>
+    public async Task<Zones.SubnameRefusal> PublishSubnameAsync(byte[] publication, CancellationToken cancel)
+    {
+        if (_options.ForwardSubname is { } forward && await forward(publication, cancel).ConfigureAwait(false) is not Zones.SubnameRefusal.None and var refusal) return refusal;
+        return Subnames.Put(publication);
+    }
 
     /// <summary>In words, why blocks do not become durable now; empty: they do. It tries on.</summary>
     public string Trouble

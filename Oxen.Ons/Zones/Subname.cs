@@ -14,6 +14,9 @@ namespace Oxen.Ons.Zones;
 //
 // docs/protocol/zones.md#names-below-a-zone
 
+/// <summary>What stands outside of the seal: where the record is kept, which one of its name it is, and its last second.</summary>
+internal sealed record SubnameHead(Bytes32 Lookup, ulong Sequence, ulong LastUnixSecond);
+
 /// <summary>Makes and opens names below a zone.</summary>
 internal static class Subname
 {
@@ -46,26 +49,37 @@ internal static class Subname
     public static ContentFault Open(ReadOnlySpan<byte> bytes, string label, Bytes32 delegation, ulong least, ulong nowUnixSeconds, out IReadOnlyList<ZoneRecord> records, out ulong sequence)
     {
         (records, sequence) = ([], 0);
-        if (bytes.Length > MaxBytes || bytes.Length < LedgerSignature.Bytes) return ContentFault.Malformed;
-        var reader = new LedgerReader(bytes);
-        bool known = reader.Bytes(4).SequenceEqual("OXSN"u8);
-        Bytes32 lookup = reader.Bytes32();
-        ulong number = reader.U64(), last = reader.U64();
-        ReadOnlySpan<byte> nonce = reader.Bytes(NonceBytes);
-        byte[] closed = reader.Blob(MaxBytes);
-        ReadOnlySpan<byte> signature = reader.Bytes(LedgerSignature.Bytes);
-        if (!known || !reader.Done) return ContentFault.Malformed;
-        if (!LedgerSignature.Verify(delegation, SignTag, LedgerHash.Of(SignTag, bytes[..^LedgerSignature.Bytes]), signature)) return ContentFault.NotOwner;
-        if (lookup != LookupOf(label, delegation)) return ContentFault.Sealed;
-        if (number < least) return ContentFault.Old;
-        if (nowUnixSeconds > last) return ContentFault.Expired;
+        ContentFault fault = Take(bytes, delegation, out SubnameHead head, out ReadOnlySpan<byte> nonce, out byte[] closed);
+        if (fault != ContentFault.None) return fault;
+        if (head.Lookup != LookupOf(label, delegation)) return ContentFault.Sealed;
+        if (head.Sequence < least) return ContentFault.Old;
+        if (nowUnixSeconds > head.LastUnixSecond) return ContentFault.Expired;
         using Key key = KeyOf(label, delegation);
         byte[]? plain = AeadAlgorithm.XChaCha20Poly1305.Decrypt(key, nonce, bytes[..(4 + 32 + 16 + NonceBytes)], closed);
         if (plain is null) return ContentFault.Sealed;
         var inner = new LedgerReader(plain);
         if (ZoneRecord.ReadAll(ref inner) is not { } read || !inner.Done) return ContentFault.Malformed;
-        (records, sequence) = (read, number);
+        (records, sequence) = (read, head.Sequence);
         return ContentFault.None;
+    }
+
+    /// <summary>Reads the outside of a record for whoever keeps it. Null: it is none, or not of this key.</summary>
+    public static SubnameHead? ReadHead(ReadOnlySpan<byte> bytes, Bytes32 delegation) => Take(bytes, delegation, out SubnameHead head, out _, out _) == ContentFault.None ? head : null;
+
+    private static ContentFault Take(ReadOnlySpan<byte> bytes, Bytes32 delegation, out SubnameHead head, out ReadOnlySpan<byte> nonce, out byte[] closed)
+    {
+        head = new SubnameHead(default, 0, 0);
+        nonce = default;
+        closed = [];
+        if (bytes.Length > MaxBytes || bytes.Length < LedgerSignature.Bytes) return ContentFault.Malformed;
+        var reader = new LedgerReader(bytes);
+        bool known = reader.Bytes(4).SequenceEqual("OXSN"u8);
+        head = new SubnameHead(reader.Bytes32(), reader.U64(), reader.U64());
+        nonce = reader.Bytes(NonceBytes);
+        closed = reader.Blob(MaxBytes);
+        ReadOnlySpan<byte> signature = reader.Bytes(LedgerSignature.Bytes);
+        if (!known || !reader.Done) return ContentFault.Malformed;
+        return LedgerSignature.Verify(delegation, SignTag, LedgerHash.Of(SignTag, bytes[..^LedgerSignature.Bytes]), signature) ? ContentFault.None : ContentFault.NotOwner;
     }
 
     private static Key KeyOf(string label, Bytes32 delegation)

@@ -6,5 +6,5 @@ namespace Oxen.Ons.Tests;
 internal static class Program
 {
     private static Task<int> Main(string[] args)
-        => args is [CrashChild.Verb, string database, string first] ? CrashChild.RunAsync(database, int.Parse(first, System.Globalization.CultureInfo.InvariantCulture)) : Xunit.Runner.InProc.SystemConsole.ConsoleRunner.Run(args);
+        => args is [CrashChild.Verb, string round, .. string[] databases] ? CrashChild.RunAsync(databases, int.Parse(round, System.Globalization.CultureInfo.InvariantCulture)) : Xunit.Runner.InProc.SystemConsole.ConsoleRunner.Run(args);
 }

@@ -81,8 +81,9 @@ internal sealed class LedgerCommands(Screen screen)
         var interval = new Option<double>("--interval") { Description = "A block every so many seconds, also empty ones; 0: a block whenever there are operations.", HelpName = "SECONDS" };
         var follow = new Option<string?>("--follow") { Description = "Make no blocks: copy and check those of this ledger, and send operations on to it.", HelpName = "URL" };
         var snapshot = new Option<string?>("--snapshot") { Description = "Write the state down here now and then, and begin from it.", HelpName = "FILE" };
+        var subnames = new Option<string?>("--subnames") { Description = "Keep names below zones in files here; without it: in memory, until the end.", HelpName = "DIRECTORY" };
         var stdin = new Option<bool>("--stdin") { Description = "Stop when standard input ends: for programs that start this one." };
-        var command = new Command("run", "Run a ledger and serve it. Prints one JSON object when it is ready.") { genesis, store, listen, sign, interval, follow, snapshot, stdin };
+        var command = new Command("run", "Run a ledger and serve it. Prints one JSON object when it is ready.") { genesis, store, listen, sign, interval, follow, snapshot, subnames, stdin };
         command.SetAction(async (parsed, cancel) =>
         {
             if (!ConfigReader.TryEndPoint(parsed.GetRequiredValue(listen), out IPEndPoint? endPoint)) throw LedgerConnection.Misuse("--listen is no ADDR:PORT", "Such as 127.0.0.1:22023.");
@@ -102,6 +103,7 @@ internal sealed class LedgerCommands(Screen screen)
                 JournalFile = keys.Length > 0 ? keys[0] + ".signed" : null,
                 Follow = followed,
                 SnapshotFile = parsed.GetValue(snapshot),
+                SubnameDirectory = parsed.GetValue(subnames),
             };
             await using LedgerEnd ledger = await LedgerEnd.OpenAsync(config, null, TimeProvider.System, cancel).ConfigureAwait(false);
             screen.JsonLine(w =>

@@ -5,6 +5,8 @@ using Oxen.Ons;
 using Oxen.Ons.Ledger;
 using Oxen.Ons.Proofs;
 using Oxen.Ons.Resolving;
+using Oxen.Ons.Rpc;
+using Oxen.Ons.Zones;
 using Oxen.Router.Daemon.Keys;
 using Oxen.Router.Daemon.Names;
 using Oxen.Router.Daemon.Terminal;
@@ -18,7 +20,8 @@ internal sealed class OnsLedgerCommands(Screen screen)
 
     public void AddTo(Command ons)
     {
-        foreach (Command command in new[] { Price(), Buy(), Update(), Renew(), Resolve(), List(), Verify() }) ons.Add(command);
+        foreach (Command command in new[] { Price(), Buy(), Update(), Renew(), Resolve(), List(), Verify(), new ZoneCommands(screen).Build() }) ons.Add(command);
+        new SubnameCommands(screen).AddTo(ons);
     }
 
     private Command Price()
@@ -133,13 +136,12 @@ internal sealed class OnsLedgerCommands(Screen screen)
         var command = new Command("resolve", "Look a name up at a ledger or an oxend, which is believed. `verify` believes nobody. Exits 1 if there is none.") { name, type, server, json };
         command.SetAction(async (parsed, cancel) =>
         {
-            (string folded, NameType kind) = Checked(parsed.GetRequiredValue(name), Array.IndexOf(Terms, parsed.GetRequiredValue(type)));
+            (string label, string folded, NameType kind) = Looked(parsed.GetRequiredValue(name), parsed.GetRequiredValue(type));
             using var ledger = new LedgerConnection(parsed.GetRequiredValue(server));
+            if (kind == NameType.Lokinet && await ZoneAsync(ledger, label, folded, cancel).ConfigureAwait(false) is { } records) return ShowAddress(Full(label, folded), records, parsed.GetValue(json), null);
             JsonElement answer = await ledger.CallAsync("ons_resolve", new { type = (int)kind, name_hash = NameHash.Of(folded).ToBase64() }, cancel).ConfigureAwait(false);
             if (!answer.TryGetProperty("encrypted_value", out JsonElement value)) throw new UserException(ExitCode.CheckFailed, "OXN6005", $"nobody has the {Terms[(int)kind]} name {folded}", "");
-            string hex = value.GetString() + (answer.TryGetProperty("nonce", out JsonElement nonce) ? nonce.GetString() : "");
-            byte[] stored = new byte[hex.Length / 2];
-            if (Convert.FromHexString(hex, stored, out _, out _) != System.Buffers.OperationStatus.Done) throw new UserException(ExitCode.Network, "OXN6003", "the server gave a value that is not hexadecimal", "");
+            byte[] stored = StoredOf(answer, value);
             return Show(folded, kind, stored, parsed.GetValue(json), null);
         });
         return command;
@@ -194,7 +196,7 @@ internal sealed class OnsLedgerCommands(Screen screen)
         var command = new Command("verify", "Look a name up and have it proven, presence or absence: the server is not believed. Exits 1 if there is none.") { name, type, genesis, server, json };
         command.SetAction(async (parsed, cancel) =>
         {
-            (string folded, NameType kind) = Checked(parsed.GetRequiredValue(name), Array.IndexOf(Terms, parsed.GetRequiredValue(type)));
+            (string label, string folded, NameType kind) = Looked(parsed.GetRequiredValue(name), parsed.GetRequiredValue(type));
             LightClient client = LightClient.From(LedgerStores.ReadGenesis(parsed.GetRequiredValue(genesis)));
             using var ledger = new LedgerConnection(parsed.GetRequiredValue(server));
             var source = new RpcProofSource(ledger.Client);
@@ -209,6 +211,7 @@ internal sealed class OnsLedgerCommands(Screen screen)
                     }
                 }
 
+                if (kind == NameType.Lokinet && await ProvenZoneAsync(source, client, label, folded, parsed.GetValue(json), cancel).ConfigureAwait(false) is { } shown) return shown;
                 byte[] answer = (await source.AskAsync([NameEntry.Key(kind, hash)], cancel).ConfigureAwait(false))[0];
                 ProofFault fault = client.CheckName(answer, kind, hash, out NameEntry? entry, out BlockHeader? header);
                 if (fault != ProofFault.None) throw Unbelieved(fault);
@@ -228,8 +231,13 @@ internal sealed class OnsLedgerCommands(Screen screen)
     private int Show(string name, NameType type, byte[] stored, bool json, (ulong Height, int Bytes)? proof)
     {
         ValueFault fault = ValueCipher.Decrypt(stored, name, type, out byte[]? opened);
+        return ShowValue(name, type, fault == ValueFault.None ? opened : null, json, proof, fault);
+    }
+
+    private int ShowValue(string name, NameType type, byte[]? opened, bool json, (ulong Height, int Bytes)? proof, ValueFault fault = ValueFault.None)
+    {
         NameValue? value = null;
-        if (fault == ValueFault.None) fault = NameValue.Read(opened, type, out value);
+        if (opened is not null) fault = NameValue.Read(opened, type, out value);
         if (value is null) throw new UserException(ExitCode.CheckFailed, "OXN6002", $"the name is there, and its value is not to be read: {fault}", "Its owner stored something else, or the server lies; `oxen ons verify` tells which.");
         if (json)
         {
@@ -250,6 +258,67 @@ internal sealed class OnsLedgerCommands(Screen screen)
         }
 
         return ExitCode.Ok;
+    }
+
+    // Of the same text, the zone comes before the compatible name. Null: there is no such zone.
+    private async Task<int?> ProvenZoneAsync(RpcProofSource source, LightClient client, string label, string folded, bool json, CancellationToken cancel)
+    {
+        ZoneIndex index = ZoneIndex.Of(folded, NameType.Lokinet, client.Network);
+        byte[] answer = (await source.AskAsync([ZoneEntry.Key(index.Index)], cancel).ConfigureAwait(false))[0];
+        ProofFault fault = client.CheckZone(answer, index.Index, out ZoneEntry? zone, out BlockHeader? header);
+        if (fault != ProofFault.None) throw Unbelieved(fault);
+        if (zone is null) return null;
+        ContentFault wrong = ZoneContent.Open(zone, index, client.Network, header!.Height, out ZoneContent? content);
+        if (content is null) throw new UserException(ExitCode.CheckFailed, "OXN6005", $"the zone {folded} is proven at height {header.Height}, and its value is not to be believed: {wrong}", "");
+        IReadOnlyList<ZoneRecord> records = content.Records;
+        if (label.Length > 0 && content.Find(ZoneRecordKind.Delegation) is { } delegation)
+        {
+            var key = new Bytes32(delegation.Data);
+            records = SubnameCommands.Opened(await source.SubnameAsync(zone.Index, Subname.LookupOf(label, key), cancel).ConfigureAwait(false), label, folded, key);
+        }
+
+        return ShowAddress(Full(label, folded), records, json, (header.Height, answer.Length));
+    }
+
+    // An oxend has no zones and does not know the question.
+    private static async Task<IReadOnlyList<ZoneRecord>?> ZoneAsync(LedgerConnection ledger, string label, string folded, CancellationToken cancel)
+    {
+        try
+        {
+            return await SubnameCommands.ResolveAsync(ledger, label, folded, cancel).ConfigureAwait(false);
+        }
+        catch (UserException e) when (e.InnerException is OxendException { Code: RpcRefusal.UnknownMethod })
+        {
+            return null;
+        }
+    }
+
+    private int ShowAddress(string name, IReadOnlyList<ZoneRecord> records, bool json, (ulong Height, int Bytes)? proof)
+    {
+        if (records.FirstOrDefault(r => r.Kind == ZoneRecordKind.Address) is not { } address) throw new UserException(ExitCode.CheckFailed, "OXN6005", $"{name} has no address", "`oxen ons zone show` shows what a zone has.");
+        return ShowValue(name, NameType.Lokinet, address.Data, json, proof);
+    }
+
+    private static string Full(string label, string folded) => label.Length == 0 ? folded : $"{label}.{folded}";
+
+    private static (string Label, string Folded, NameType Type) Looked(string name, string type)
+    {
+        if (type == Terms[(int)NameType.Lokinet] && name.Split('.').Length > 2)
+        {
+            (string label, string zone) = SubnameCommands.Split(name);
+            return (label, zone, NameType.Lokinet);
+        }
+
+        (string folded, NameType kind) = Checked(name, Array.IndexOf(Terms, type));
+        return ("", folded, kind);
+    }
+
+    /// <summary>The stored bytes of an answer to `ons_resolve`: encrypted value, then nonce.</summary>
+    internal static byte[] StoredOf(JsonElement answer, JsonElement value)
+    {
+        string hex = value.GetString() + (answer.TryGetProperty("nonce", out JsonElement nonce) ? nonce.GetString() : "");
+        byte[] stored = new byte[hex.Length / 2];
+        return Convert.FromHexString(hex, stored, out _, out _) == System.Buffers.OperationStatus.Done ? stored : throw new UserException(ExitCode.Network, "OXN6003", "the server gave a value that is not hexadecimal", "");
     }
 
     private static async Task<Bytes32> LastAsync(LedgerConnection ledger, string name, NameType type, CancellationToken cancel)

@@ -38,6 +38,7 @@ internal sealed partial class ConfigReader
             GenesisFile = genesis,
             Store = Store(section),
             SnapshotFile = section.Values.TryGetValue("snapshot", out KeyValueSyntax? file) && file.Value is StringValueSyntax { Value: "off" } ? null : Path(section, "snapshot", required: false) is { Length: > 0 } snapshot ? snapshot : Beside(beside, "ledger.snapshot"),
+            SubnameDirectory = Path(section, "subnames", required: false) is { Length: > 0 } subnames ? subnames : Beside(beside, "ledger.subnames"),
             Follow = follow,
             JournalFile = Beside(beside, "ledger.signed"),
             Listen = EndPoint(section, "listen", null, mayBeOff: true),

@@ -12,7 +12,7 @@ internal static class ConfigSchema
         ["client"] = ["socks", "http", "hops", "exit", "spares", "packet_size", "users", "guards", "exclude", "exclude_countries", "regions", "latency", "service_keys"],
         ["directory"] = ["gossip", "state", "sources", "agree", "networks", "nodes"],
         ["names"] = ["source", "servers", "genesis", "max_age"],
-        ["ledger"] = ["genesis", "store", "snapshot", "follow", "listen", "interval", "sign"],
+        ["ledger"] = ["genesis", "store", "snapshot", "subnames", "follow", "listen", "interval", "sign"],
         ["exit"] = ["rules", "except", "ranges", "tokens", "connect_time", "udp_idle", "tunnel", "tun", "pool", "connections", "nat"],
         ["tun"] = ["name", "addresses", "ranges", "routes", "queue", "table", "mark", "priority", "kill_switch", "kill_switch_lan"],
         ["dns"] = ["listen", "forward", "servers", "clients", "ranges", "lifetime", "ttl", "mapped", "mark"],

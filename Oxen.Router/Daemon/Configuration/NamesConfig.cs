@@ -47,6 +47,9 @@ internal sealed record LedgerConfig
     /// <summary>Where the state is written down now and then; null: nowhere.</summary>
     public string? SnapshotFile { get; init; }
 
+    /// <summary>Where names below zones are kept; null: in memory, until the end of the process.</summary>
+    public string? SubnameDirectory { get; init; }
+
     /// <summary>A ledger whose blocks are copied; null: this one makes blocks.</summary>
     public Uri? Follow { get; init; }
 

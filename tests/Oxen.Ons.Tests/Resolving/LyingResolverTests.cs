@@ -132,6 +132,68 @@ public sealed class LyingResolverTests : IAsyncLifetime
         Assert.Contains((ProofWire.WayBytes, ProofWire.WayAnswerBytes), relay.Sizes);
     }
 
+    [Fact]
+    public async Task A_name_below_a_zone_is_followed_from_the_proven_zone_to_its_signed_record()
+    {
+        (ZoneIndex zone, LedgerKey signer) = await DelegateAsync();
+        ulong until = Later(100);
+        byte[] target = Key("www").Id.ToArray();
+        byte[] newest = Record(signer, "www", target, 2, until), older = Record(signer, "www", Address, 1, until);
+        LightNameSource names = Names(new Relay(_host));
+        Assert.Equal(NameOutcome.NotFound, (await names.ResolveAsync("www.zoned", CancellationToken.None)).Outcome); // asked, and nobody has it
+        Assert.Equal(SubnameRefusal.None, _host.Subnames.Put(Publication(zone, signer, newest)));
+        var relay = new Relay(_host);
+        NameAnswer found = await Names(relay).ResolveAsync("www.zoned", CancellationToken.None);
+        Assert.Equal((NameOutcome.Found, Convert.ToHexString(target)), (found.Outcome, Convert.ToHexString(found.Address.Span)));
+        Assert.Equal([(ProofWire.ResolveBytes, ProofWire.ResolveAnswerBytes), (ProofWire.ResolveBytes, ProofWire.SubnameAnswerBytes)], relay.Sizes);
+        Assert.Equal(Convert.ToHexString(Address), Convert.ToHexString((await names.ResolveAsync("zoned", CancellationToken.None)).Address.Span)); // the zone itself
+        Assert.Equal(NameOutcome.NotFound, (await names.ResolveAsync("a.b.zoned", CancellationToken.None)).Outcome);
+
+        // Who withholds, forges, or shows an old record, alone and beside an honest one.
+        byte[] forged = Record(Key("mallory"), "www", Key("thief").Id.ToArray(), 9, until), lapsed = Record(signer, "www", Address, 9, Later(-1)), other = Record(signer, "ftp", Address, 9, until);
+        Assert.Equal(NameOutcome.NotFound, (await Names(new Relay(_host) { Lie = "withheld" }).ResolveAsync("www.zoned", CancellationToken.None)).Outcome);
+        foreach (byte[] lie in new[] { forged, lapsed, other, [1, 2, 3] })
+        {
+            LightNameSource alone = Names(new Relay(_host) { Below = lie });
+            NameAnswer refused = await alone.ResolveAsync("www.zoned", CancellationToken.None);
+            Assert.Equal((NameOutcome.Unavailable, 0, 1L), (refused.Outcome, refused.Address.Length, alone.Refusals));
+            Assert.Contains("not to be believed", refused.Reason, StringComparison.Ordinal);
+            Assert.Equal(Convert.ToHexString(target), await AddressOf(Names(new Relay(_host) { Below = lie }, new Relay(_host))));
+        }
+
+        Assert.Equal(Convert.ToHexString(target), await AddressOf(Names(new Relay(_host) { Lie = "withheld" }, new Relay(_host))));
+        Assert.Equal(Convert.ToHexString(target), await AddressOf(Names(new Relay(_host) { Below = older }, new Relay(_host)))); // of several the newest
+
+        // And what a client has seen once, it does not go behind.
+        var changing = new Relay(_host) { Below = newest };
+        LightNameSource remembers = Names(changing);
+        Assert.Equal(Convert.ToHexString(target), await AddressOf(remembers));
+        changing.Below = older;
+        Assert.Equal(NameOutcome.Unavailable, (await remembers.ResolveAsync("www.zoned", CancellationToken.None)).Outcome);
+
+        static async Task<string> AddressOf(LightNameSource source) => Convert.ToHexString((await source.ResolveAsync("www.zoned", CancellationToken.None)).Address.Span);
+    }
+
+    private static ulong Later(int seconds) => (ulong)DateTimeOffset.UtcNow.AddMinutes(seconds).ToUnixTimeSeconds();
+
+    private static byte[] Record(LedgerKey signer, string label, byte[] address, ulong sequence, ulong until) => Subname.Seal(label, [ZoneRecord.Address(address)], signer, sequence, until, new byte[24]);
+
+    private byte[] Publication(ZoneIndex zone, LedgerKey signer, byte[] record) => new SubnamePublication(zone.Index, signer.Id, SubnamePublication.GrantOf(Key("alice"), zone.Index, 0, signer.Id, _host.State.Network), record).ToBytes();
+
+    // zoned.loki is alice's, stands for Address, and delegates.
+    private async Task<(ZoneIndex Zone, LedgerKey Signer)> DelegateAsync()
+    {
+        LedgerKey signer = Key("signer");
+        ZoneIndex zone = ZoneIndex.Of("zoned.loki", NameType.Lokinet, _host.State.Network);
+        byte[] value = ZoneContent.Seal(zone, Key("alice"), 0, 0, 0, [ZoneRecord.Address(Address), new ZoneRecord(ZoneRecordKind.Delegation, signer.Id.ToArray())], _host.State.Network, new byte[24]);
+        var reveal = new ZoneRevealBody(NameType.Lokinet, zone.LengthClass, 1, zone.Blind, Key("alice").Id, null, value, default);
+        await DoAsync(_host, "alice", new ZoneCommitBody(reveal.Commitment(Key("alice").Id, _host.State.Network), 28 * TestLedger.Oxen));
+        await DoAsync(_host, "bob", new TransferBody(Key("carol").Id, 1));
+        await DoAsync(_host, "alice", reveal);
+        await SignTipAsync(_host);
+        return (zone, signer);
+    }
+
     private static async Task<LedgerHost> OpenAsync(string name, LedgerRules? rules = null)
     {
         Genesis genesis = Genesis.Create(name, (ulong)DateTimeOffset.UtcNow.ToUnixTimeMilliseconds(), rules ?? LedgerRules.Quick with { TermBlocks1 = 1000 }, Committee.Of(Founders.Select(f => f.Id)), new[] { "alice", "bob" }.Select(n => KeyValuePair.Create(Key(n).Id, 10_000 * TestLedger.Oxen)));
@@ -170,6 +232,9 @@ public sealed class LyingResolverTests : IAsyncLifetime
 
         public ulong Height { get; init; }
 
+        /// <summary>What it gives for every name below a zone.</summary>
+        public byte[]? Below { get; set; }
+
         public int Asked { get; private set; }
 
         public List<(int Question, int Answer)> Sizes { get; } = [];
@@ -180,7 +245,7 @@ public sealed class LyingResolverTests : IAsyncLifetime
             if (Lie == "silent") await Task.Delay(Timeout.Infinite, cancel);
             if (Lie == "broken") throw new IOException("cut");
             if (Lie == "no ledger") return new PathResponse(ResponseCode.UnknownMethod, default);
-            byte[] answer = method == ProofWire.WayMethod ? await WayAsync(body) : await ResolveAsync(body);
+            byte[] answer = method == ProofWire.WayMethod ? await WayAsync(body) : method == ProofWire.SubnameMethod ? Subname(body) : await ResolveAsync(body);
             Sizes.Add((body.Length, answer.Length));
             Assert.Equal(mostBytes, answer.Length);
             return new PathResponse(ResponseCode.Ok, answer);
@@ -190,6 +255,13 @@ public sealed class LyingResolverTests : IAsyncLifetime
         {
             Assert.True(ProofWire.ReadWayQuestion(body.Span, out _, out ulong height, out Bytes32 committee));
             return ProofWire.WayAnswer(await new ProofServer(host).WayAsync(height, host.CommitteeOf(committee)!));
+        }
+
+        private byte[] Subname(ReadOnlyMemory<byte> body)
+        {
+            Assert.True(ProofWire.ReadQuestion(body.Span, out Bytes32 network, out Bytes32 zone, out Bytes32 lookup));
+            Assert.Equal(host.State.Network, network);
+            return ProofWire.SubnameAnswer(Lie == "withheld" ? null : Below ?? host.Subnames.Find(zone, lookup));
         }
 
         private async Task<byte[]> ResolveAsync(ReadOnlyMemory<byte> body)

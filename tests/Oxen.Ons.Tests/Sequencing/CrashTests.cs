@@ -7,32 +7,36 @@ namespace Oxen.Ons.Tests.Sequencing;
 
 public class CrashTests
 {
-    private const int LoopsInCi = 60;
+    // Starting a process is what costs: one has four ledgers, each with its own database and writers, and dies in the middle of all.
+    private const int LedgersOfAProcess = 4;
+    private const int LoopsInCi = 50;
     private const int ReplayEvery = 20;
 
-    // kill -9 after a random number of acknowledgements, again and again on one database. OXEN_CRASH_LOOPS makes it longer.
+    // kill -9 after a random number of acknowledgements, again and again on the same databases: 200 killed ledgers. OXEN_CRASH_LOOPS makes it longer.
     [Fact]
     public async Task A_killed_ledger_loses_no_acknowledged_operation_and_comes_back_to_the_same_root()
     {
         int loops = int.TryParse(Environment.GetEnvironmentVariable("OXEN_CRASH_LOOPS"), CultureInfo.InvariantCulture, out int n) ? n : LoopsInCi;
         string directory = Directory.CreateTempSubdirectory("oxen-crash").FullName;
-        string database = Path.Combine(directory, "ledger.db");
+        string[] databases = [.. Enumerable.Range(0, LedgersOfAProcess).Select(i => Path.Combine(directory, $"ledger-{i}.db"))];
         var random = new Random(5);
-        var acknowledged = new Dictionary<string, ulong>();
-        var replay = new Replay();
+        Dictionary<string, ulong>[] acknowledged = [.. databases.Select(_ => new Dictionary<string, ulong>())];
+        Replay[] replays = [.. databases.Select(_ => new Replay())];
         try
         {
             for (int loop = 0; loop < loops; loop++)
             {
-                await RunUntilKilledAsync(database, loop, random.Next(0, 12), acknowledged);
-
-                // From the beginning now and then and at the end; else from where the last look ended, whose last block must still be that one.
-                if (loop % ReplayEvery == 0 || loop == loops - 1) replay = new Replay();
-                await replay.CheckAsync(database, acknowledged);
+                await RunUntilKilledAsync(databases, loop, random.Next(0, 12 * LedgersOfAProcess), acknowledged);
+                for (int i = 0; i < databases.Length; i++)
+                {
+                    // From the beginning now and then and at the end; else from where the last look ended, whose last block must still be that one.
+                    if (loop % ReplayEvery == 0 || loop == loops - 1) replays[i] = new Replay();
+                    await replays[i].CheckAsync(databases[i], acknowledged[i]);
+                }
             }
 
-            Assert.True(acknowledged.Count > loops, $"only {acknowledged.Count} operations were acknowledged");
-            TestContext.Current.TestOutputHelper?.WriteLine($"{loops} kills, {acknowledged.Count} acknowledged operations, {replay.Height} blocks, none lost");
+            foreach (Dictionary<string, ulong> one in acknowledged) Assert.True(one.Count > loops, $"only {one.Count} operations were acknowledged");
+            TestContext.Current.TestOutputHelper?.WriteLine($"{loops * databases.Length} ledgers killed by {loops} kills, {acknowledged.Sum(a => a.Count)} acknowledged operations, {replays.Sum(r => (long)r.Height)} blocks, none lost");
         }
         finally
         {
@@ -40,11 +44,11 @@ public class CrashTests
         }
     }
 
-    private static async Task RunUntilKilledAsync(string database, int loop, int lines, Dictionary<string, ulong> acknowledged)
+    private static async Task RunUntilKilledAsync(string[] databases, int loop, int lines, Dictionary<string, ulong>[] acknowledged)
     {
         string program = typeof(CrashTests).Assembly.Location;
         var info = new ProcessStartInfo(Environment.ProcessPath is { } host && Path.GetFileNameWithoutExtension(host) == "dotnet" ? host : "dotnet") { RedirectStandardOutput = true };
-        foreach (string argument in new[] { "exec", program, CrashChild.Verb, database, loop.ToString(CultureInfo.InvariantCulture) }) info.ArgumentList.Add(argument);
+        foreach (string argument in new string[] { "exec", program, CrashChild.Verb, loop.ToString(CultureInfo.InvariantCulture) }.Concat(databases)) info.ArgumentList.Add(argument);
         using Process child = Process.Start(info)!;
         Assert.Equal("ready", await child.StandardOutput.ReadLineAsync());
         for (int i = 0; i < lines; i++) Note(await child.StandardOutput.ReadLineAsync(), acknowledged);
@@ -56,10 +60,10 @@ public class CrashTests
         await child.WaitForExitAsync();
     }
 
-    private static void Note(string? line, Dictionary<string, ulong> acknowledged)
+    private static void Note(string? line, Dictionary<string, ulong>[] acknowledged)
     {
         string[] parts = Assert.IsType<string>(line).Split(' ');
-        acknowledged.Add(parts[0], ulong.Parse(parts[1], CultureInfo.InvariantCulture));
+        acknowledged[int.Parse(parts[0], CultureInfo.InvariantCulture)].Add(parts[1], ulong.Parse(parts[2], CultureInfo.InvariantCulture));
     }
 
     private sealed class Replay

@@ -6,6 +6,7 @@ using Oxen.Ons.Proofs;
 using Oxen.Ons.Rpc;
 using Oxen.Ons.Sequencing;
 using Oxen.Ons.Tests.Ledger;
+using Oxen.Ons.Zones;
 using static Oxen.Ons.Tests.Ledger.TestLedger;
 
 namespace Oxen.Ons.Tests.Sequencing;
@@ -54,6 +55,29 @@ public sealed class FollowerTests : IAsyncLifetime
         await UntilAsync(async () => await follower.LookAsync(copy, CancellationToken.None) && copy.State.Height == 150);
         Assert.Equal((_main.State.Root, 150UL), (copy.State.Root, (await copy.LatestSignedAsync())!.Value.State.Height));
     }
+
+    [Fact]
+    public async Task A_copy_has_the_names_below_zones_too_and_hands_new_ones_on()
+    {
+        await using LedgerFollower follower = Follower([]);
+        await using LedgerHost copy = await LedgerHost.OpenAsync(new MemorySequencer(), _genesis, new LedgerHostOptions { Forward = follower.ForwardAsync, ForwardSubname = follower.ForwardSubnameAsync });
+        ZoneIndex zone = ZoneIndex.Of("copied-names.loki", NameType.Lokinet, _genesis.Network);
+        var reveal = new ZoneRevealBody(NameType.Lokinet, zone.LengthClass, 1, zone.Blind, Key("alice").Id, null, [], default);
+        await Do("alice", new ZoneCommitBody(reveal.Commitment(Key("alice").Id, _genesis.Network), 7 * TestLedger.Oxen));
+        await Do("bob", new TransferBody(Key("carol").Id, 1));
+        await Do("alice", reveal);
+        for (int i = 0; i < 70; i++) Assert.Equal(SubnameRefusal.None, _main.Subnames.Put(Below(zone, $"n{i}", 1))); // more than a page
+        Assert.True(await follower.LookAsync(copy, CancellationToken.None));
+        Assert.Equal(0, copy.Subnames.Count); // the zone is not proven to this copy: it does not take them, and does not forget that it must
+        await SignAsync(3, Founders[..3]);
+        await UntilAsync(async () => await follower.LookAsync(copy, CancellationToken.None) && copy.Subnames.Count == 70);
+        Assert.Equal(SubnameRefusal.None, await copy.PublishSubnameAsync(Below(zone, "late", 1), CancellationToken.None));
+        Assert.Equal((71, 71), (_main.Subnames.Count, copy.Subnames.Count));
+        Assert.Equal(SubnameRefusal.Old, await copy.PublishSubnameAsync(Below(zone, "late", 0), CancellationToken.None));
+    }
+
+    private byte[] Below(ZoneIndex zone, string label, ulong sequence)
+        => new SubnamePublication(zone.Index, Key("signer").Id, SubnamePublication.GrantOf(Key("alice"), zone.Index, 0, Key("signer").Id, _genesis.Network), Subname.Seal(label, [ZoneRecord.Text(label)], Key("signer"), sequence, 4_000_000_000, new byte[24])).ToBytes();
 
     [Fact]
     public async Task Members_who_follow_complete_the_quorum_and_operations_go_on_to_the_ledger()

@@ -98,6 +98,97 @@ public sealed class LedgerCommandTests : IAsyncLifetime
         Assert.Equal((true, status.GetProperty("state_root").GetString()), (sound.GetProperty("ok").GetBoolean(), sound.GetProperty("state_root").GetString()));
     }
 
+    [Fact]
+    public async Task A_zone_is_claimed_bought_changed_renewed_and_names_below_it_published_and_found()
+    {
+        string reveal = At("zone.reveal"), signer = At("signer.key"), grant = At("grant"), signed = At("www.signed"), other = "y" + Address[1..];
+        await JsonOf("wallet", "new", "--out", signer, "--json");
+        Assert.Equal(0, (await JsonOf("ons", "zone", "commit", "my-zone.loki", "--years", "2", "--address", Address, "--text", "hi", "--backup", Bob, "--out", reveal, "--wallet", Alice, "--ledger", Url, "--json")).Code);
+        await Refused(1, "OXN6004", "too_early", "ons", "zone", "reveal", reveal, "--wallet", Alice, "--ledger", Url);
+        await BlockAsync();
+        Assert.Equal(0, (await JsonOf("ons", "zone", "reveal", reveal, "--wallet", Alice, "--ledger", Url, "--json")).Code);
+        JsonElement zone = (await JsonOf("ons", "zone", "show", "my-zone.loki", "--ledger", Url, "--json")).Json;
+        Assert.Equal(("good", true, _alice.Id.ToString()), (zone.GetProperty("content").GetString(), zone.GetProperty("active").GetBoolean(), zone.GetProperty("owner").GetString()));
+        Assert.Equal(["address=" + Address, "text=hi"], RecordsOf(zone));
+
+        // The text stays, the delegation comes.
+        Assert.Equal(0, (await JsonOf("ons", "zone", "update", "my-zone.loki", "--delegate", signer, "--wallet", Alice, "--ledger", Url, "--json")).Code);
+        Assert.Equal(3, RecordsOf((await JsonOf("ons", "zone", "show", "my-zone.loki", "--ledger", Url, "--json")).Json).Length);
+        ulong until = zone.GetProperty("expiration_height").GetUInt64();
+        Assert.Equal(0, (await JsonOf("ons", "zone", "renew", "my-zone.loki", "--wallet", Alice, "--ledger", Url, "--json")).Code);
+        Assert.Equal(until + LedgerRules.Quick.ZoneYearBlocks, (await JsonOf("ons", "zone", "show", "my-zone.loki", "--ledger", Url, "--json")).Json.GetProperty("expiration_height").GetUInt64());
+
+        Assert.Equal(0, (await JsonOf("ons", "sub", "grant", "my-zone.loki", "--delegate", signer, "--owner-key", Alice, "--out", grant, "--ledger", Url, "--json")).Code);
+        await Refused(1, "OXN6004", "owns my-zone.loki", "ons", "sub", "grant", "my-zone.loki", "--delegate", signer, "--owner-key", Bob, "--out", At("no"), "--ledger", Url);
+        Assert.Equal(0, (await JsonOf("ons", "sub", "sign", "www.my-zone.loki", "--address", other, "--grant", grant, "--key", signer, "--out", signed, "--json")).Code);
+        await Refused(1, "OXN6005", "nobody has published", "ons", "resolve", "www.my-zone.loki", "--ledger", Url);
+        Assert.True((await JsonOf("ons", "sub", "publish", signed, "--ledger", Url, "--json")).Json.GetProperty("accepted").GetBoolean());
+        JsonElement listed = Assert.Single((await JsonOf("ons", "sub", "list", "my-zone.loki", "--label", "www", "--ledger", Url, "--json")).Json.GetProperty("names").EnumerateArray());
+        Assert.Equal(("www", "address=" + other), (listed.GetProperty("label").GetString(), Assert.Single(RecordsOf(listed))));
+        Assert.Equal(other, (await JsonOf("ons", "resolve", "www.my-zone.loki", "--ledger", Url, "--json")).Json.GetProperty("value").GetString());
+        Assert.Equal(Address, (await JsonOf("ons", "resolve", "my-zone.loki", "--ledger", Url, "--json")).Json.GetProperty("value").GetString());
+        await SignedAsync();
+        JsonElement proven = (await JsonOf("ons", "verify", "www.my-zone.loki", "--genesis", GenesisFile, "--ledger", Url, "--json")).Json;
+        Assert.Equal((other, true), (proven.GetProperty("value").GetString(), proven.GetProperty("proven").GetBoolean()));
+        Assert.InRange(proven.GetProperty("proof_bytes").GetInt32(), 1, 2500);
+
+        Assert.Equal(0, (await JsonOf("ons", "sub", "sign", "www.my-zone.loki", "--remove", "--grant", grant, "--key", signer, "--out", signed, "--json")).Code);
+        Assert.Equal(0, (await JsonOf("ons", "sub", "publish", signed, "--ledger", Url, "--json")).Code);
+        await Refused(1, "OXN6005", "has no address", "ons", "resolve", "www.my-zone.loki", "--ledger", Url);
+        Assert.Equal(0, (await JsonOf("ons", "sub", "sign", "www.my-zone.loki", "--address", other, "--sequence", "1", "--grant", grant, "--key", signer, "--out", signed, "--json")).Code);
+        await Refused(1, "OXN6004", "old", "ons", "sub", "publish", signed, "--ledger", Url);
+        await Refused(2, "OXN6001", "no signed name", "ons", "sub", "publish", grant, "--ledger", Url);
+        await Refused(2, "OXN6001", "is not for --key", "ons", "sub", "sign", "www.my-zone.loki", "--address", other, "--grant", grant, "--key", Bob, "--out", signed);
+        await Refused(1, "OXN6005", "nobody has the zone", "ons", "zone", "show", "absent.loki", "--ledger", Url);
+    }
+
+    [Fact]
+    public async Task A_zone_is_recovered_by_its_second_owner_unless_the_owner_says_no()
+    {
+        string reveal = At("lost.reveal"), heir = At("heir.key");
+        await JsonOf("wallet", "new", "--out", heir, "--json");
+        using LedgerKey bob = AccountFile.Load(Bob), next = AccountFile.Load(heir);
+        Assert.Equal(0, (await JsonOf("ons", "zone", "commit", "lost-zone.loki", "--backup", bob.Id.ToString(), "--out", reveal, "--wallet", Alice, "--ledger", Url, "--json")).Code);
+        await BlockAsync();
+        Assert.Equal(0, (await JsonOf("ons", "zone", "reveal", reveal, "--wallet", Alice, "--ledger", Url, "--json")).Code);
+        await Refused(1, "OXN6004", "not_signed_by_owner", Recovery("start", "--to", heir)); // alice is not the second owner
+        await JsonOf([.. Recovery("start", "--to", heir), "--key", Bob, "--json"]);
+        JsonElement pending = (await JsonOf("ons", "zone", "show", "lost-zone.loki", "--ledger", Url, "--json")).Json;
+        Assert.Equal(next.Id.ToString(), pending.GetProperty("recovery_owner").GetString());
+        await Refused(1, "OXN6004", "too_early", [.. Recovery("finish"), "--key", Bob]);
+        await JsonOf([.. Recovery("cancel"), "--json"]);
+        await Refused(1, "OXN6004", "no_recovery", [.. Recovery("finish"), "--key", Bob]);
+        await JsonOf([.. Recovery("start", "--to", heir), "--key", Bob, "--json"]);
+        for (ulong i = 0; i < LedgerRules.Quick.RecoveryDelayBlocks; i++) await BlockAsync();
+        await JsonOf([.. Recovery("finish"), "--key", Bob, "--json"]);
+        Assert.Equal(next.Id.ToString(), (await JsonOf("ons", "zone", "show", "lost-zone.loki", "--ledger", Url, "--json")).Json.GetProperty("owner").GetString());
+
+        string[] Recovery(string verb, params string[] more) => ["ons", "zone", "recover", verb, "lost-zone.loki", .. more, "--wallet", Alice, "--ledger", Url];
+    }
+
+    [Fact]
+    public async Task An_address_is_shown_by_a_name_only_if_the_name_leads_to_it()
+    {
+        (string identity, Core.Directory.RouterId id) = IdentityFile.Create(At("service"), IdentityFile.RelayRole);
+        string address = Ons.ZBase32.Encode(Convert.FromHexString(id.ToString())) + ".loki";
+        await Refused(1, "OXN6005", "has said no name", "ons", "reverse", "show", address, "--ledger", Url);
+        Assert.Equal(0, (await JsonOf("ons", "buy", "shop.loki", "--type", "lokinet_10y", "--value", Address, "--wallet", Alice, "--ledger", Url, "--json")).Code);
+        Assert.Equal(0, (await JsonOf("ons", "reverse", "set", "shop.loki", "--key", identity, "--wallet", Alice, "--ledger", Url, "--json")).Code);
+        await Refused(1, "OXN6005", "does not lead to it", "ons", "reverse", "show", address, "--ledger", Url);
+        Assert.Equal(0, (await JsonOf("ons", "update", "shop.loki", "--value", address, "--wallet", Alice, "--ledger", Url, "--json")).Code);
+        JsonElement shown = (await JsonOf("ons", "reverse", "show", address, "--ledger", Url, "--json")).Json;
+        Assert.Equal(("shop.loki", true), (shown.GetProperty("name").GetString(), shown.GetProperty("forward_verified").GetBoolean()));
+        Assert.Equal(0, (await JsonOf("ons", "reverse", "set", "--key", identity, "--wallet", Alice, "--ledger", Url, "--json")).Code);
+        await Refused(1, "OXN6005", "has said no name", "ons", "reverse", "show", address, "--ledger", Url);
+    }
+
+    private static string[] RecordsOf(JsonElement json) => [.. json.GetProperty("records").EnumerateArray().Select(r => r.GetProperty("kind").GetString() + "=" + r.GetProperty("value").GetString())];
+
+    private string At(string file) => Path.Combine(_directory, file);
+
+    // A block of something else.
+    private async Task BlockAsync() => Assert.Equal(0, (await JsonOf("wallet", "burn", "0.001", "--memo", "block", "--wallet", Alice, "--ledger", Url, "--json")).Code);
+
     private string Url => _server.Address.ToString();
 
     // The signer works beside the writer.
