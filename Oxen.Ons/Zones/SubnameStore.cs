@@ -56,7 +56,11 @@ internal sealed class SubnameStore
     private readonly Dictionary<Bytes32, HashSet<Bytes32>> _ofZone = [];
     private ulong _number;
 
-    private sealed record Kept(ulong Number, Bytes32 Lookup, SubnamePublication Publication, SubnameHead Head);
+    private sealed record Kept(ulong Number, Bytes32 Lookup, SubnamePublication Publication, SubnameHead Head)
+    {
+        /// <summary>The owner and epoch whose grant was found good: a signature is checked once for each, not at every look.</summary>
+        public (Bytes32 Owner, uint Epoch)? Granted { get; set; }
+    }
 
     /// <param name="directory">Where the files are; null: in memory alone.</param>
     /// <exception cref="IOException">The directory cannot be made or read.</exception>
@@ -152,8 +156,15 @@ internal sealed class SubnameStore
 
     private ulong Now => (ulong)Math.Max(0, _time.GetUtcNow().ToUnixTimeSeconds());
 
+    // Under the gate.
     private bool IsGood(Kept kept, LedgerState state)
-        => Now <= kept.Head.LastUnixSecond && state.ActiveZone(kept.Publication.Zone) is { } zone && kept.Publication.IsGrantedBy(zone.Owner, zone.Epoch, state.Network);
+    {
+        if (Now > kept.Head.LastUnixSecond || state.ActiveZone(kept.Publication.Zone) is not { } zone) return false;
+        if (kept.Granted == (zone.Owner, zone.Epoch)) return true;
+        if (!kept.Publication.IsGrantedBy(zone.Owner, zone.Epoch, state.Network)) return false;
+        kept.Granted = (zone.Owner, zone.Epoch);
+        return true;
+    }
 
     private void Add(SubnamePublication publication, SubnameHead head)
     {
