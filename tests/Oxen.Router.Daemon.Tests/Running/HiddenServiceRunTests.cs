@@ -1,9 +1,12 @@
 using System.Net;
 using System.Security.Cryptography;
+using Microsoft.Extensions.DependencyInjection;
+using Oxen.Router.AspNetCore;
 using Oxen.Router.Core.Hidden;
 using Oxen.Router.Core.Wire;
 using Oxen.Router.Daemon.Demo;
 using Oxen.Router.Daemon.Status;
+using Oxen.Router.Transport;
 
 namespace Oxen.Router.Daemon.Tests.Running;
 
@@ -28,6 +31,19 @@ public sealed class HiddenServiceRunTests(HiddenNetwork network) : IClassFixture
             Assert.True(exit == 0 && status == "200", $"{exit} {status} {text} {errors}");
             Assert.Contains("You came through the onion", text, StringComparison.Ordinal);
         }
+    }
+
+    [Fact]
+    public async Task A_client_from_the_factory_reaches_a_hidden_service_and_by_its_options_nothing_else()
+    {
+        var services = new ServiceCollection();
+        services.AddSingleton(new OxenClientOptions { Contacts = network.Files.ContactsFile, ContactsKey = network.Files.ListKey, Hops = 3, Spares = 0 });
+        services.AddHttpClient("onion").UseOxen(o => o.OtherNames = OtherNames.Refused);
+        await using ServiceProvider provider = services.BuildServiceProvider();
+        using HttpClient http = provider.GetRequiredService<IHttpClientFactory>().CreateClient("onion");
+        http.Timeout = TimeSpan.FromMinutes(3);
+        Assert.Contains("You came through the onion", await http.GetStringAsync(new Uri($"http://{network.Address}/"), TestContext.Current.CancellationToken), StringComparison.Ordinal);
+        await Assert.ThrowsAsync<HttpRequestException>(() => http.GetStringAsync(new Uri(network.Targets.Url), TestContext.Current.CancellationToken));
     }
 
     [Fact]

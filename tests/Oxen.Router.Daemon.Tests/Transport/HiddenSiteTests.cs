@@ -1,9 +1,11 @@
 using System.Net;
 using System.Net.WebSockets;
 using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -91,6 +93,27 @@ public sealed class HiddenSiteTests
         using HttpResponseMessage answer = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, Cancel);
         Assert.Equal(HttpVersion.Version20, answer.Version);
         Assert.Equal(body, await answer.Content.ReadAsByteArrayAsync(Cancel));
+    }
+
+    /// <summary>The address alone says who is there; but browsers and proxies may want TLS, and an app may bring its own certificate.</summary>
+    [Fact]
+    public async Task HTTPS_with_the_apps_own_certificate_and_HTTP_2_by_ALPN()
+    {
+        using RSA key = RSA.Create(2048);
+        var request = new CertificateRequest("CN=a hidden service", key, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
+        using X509Certificate2 certificate = request.CreateSelfSigned(DateTimeOffset.UtcNow.AddHours(-1), DateTimeOffset.UtcNow.AddDays(1));
+        await using SiteFixture site = await SiteFixture.StartAsync(MapEcho, kestrel: (k, file) => k.Listen(new OnionEndPoint(file, 443), l => l.UseHttps(certificate)));
+        var secure = new Uri($"https://{site.Url.Host}/");
+        Assert.Contains($"https://{site.Url.Host}:443", site.Addresses);
+        using HttpClient stranger = site.Client();
+        HttpRequestException refused = await Assert.ThrowsAsync<HttpRequestException>(() => stranger.GetStringAsync(secure, Cancel));
+        Assert.Equal(HttpRequestError.SecureConnectionError, refused.HttpRequestError);
+        using HttpClient http = site.Client(new OnionHttpOptions { Configure = h => h.SslOptions.RemoteCertificateValidationCallback = (_, shown, _, _) => shown?.GetCertHashString() == certificate.GetCertHashString() });
+        http.DefaultRequestVersion = HttpVersion.Version20;
+        byte[] body = Random(Large);
+        using HttpResponseMessage answer = await http.PostAsync(new Uri(secure, "digest"), new ByteArrayContent(body), Cancel);
+        Assert.Equal(HttpVersion.Version20, answer.Version);
+        Assert.Equal(Convert.ToHexStringLower(SHA256.HashData(body)), await answer.Content.ReadAsStringAsync(Cancel));
     }
 
     /// <summary>A client that reads while it writes must get everything back, whatever the buffers between them hold.</summary>
