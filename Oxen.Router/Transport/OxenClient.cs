@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Security.Cryptography;
 using System.Text;
 using System.Threading.Channels;
 using Microsoft.Extensions.Logging;
@@ -38,6 +39,7 @@ public sealed class OxenClient : IServiceHosting, IAsyncDisposable
     private readonly SemaphoreSlim _starting = new(1);
     private readonly Lock _lock = new();
     private readonly List<HostedByClient> _hosted = [];
+    private readonly Dictionary<ServiceAddress, byte[]> _serviceKeys = [];
     private DirectoryKeeper? _keeper;
     private volatile RouterNode? _node;
     private bool _disposed;
@@ -126,6 +128,7 @@ public sealed class OxenClient : IServiceHosting, IAsyncDisposable
                 await _node.DisposeAsync().ConfigureAwait(false);
             }
 
+            foreach (byte[] secret in _serviceKeys.Values) CryptographicOperations.ZeroMemory(secret);
             _keys.Dispose();
         }
         finally
@@ -180,6 +183,7 @@ public sealed class OxenClient : IServiceHosting, IAsyncDisposable
     private RouterNode Open()
     {
         RouterId listKey = _options.Check();
+        _options.LoadServiceKeys(_serviceKeys);
         string state = _options.StateDirectory();
         if (state.Length == 0) RouterLog.StateTrouble(_log, "nothing of the network is kept between runs: each run draws its guards anew, which in the long run shows more relays where you are");
         DirectoryKeeper keeper = DirectoryKeeper.Load(
@@ -197,6 +201,7 @@ public sealed class OxenClient : IServiceHosting, IAsyncDisposable
                 Name = "client",
                 Listen = UdpAddress.From(any),
                 Proxied = false,
+                ServiceKeys = _serviceKeys,
                 Client = new ClientPathOptions
                 {
                     Hops = _options.Hops,

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Oxen.Router.Core.Directory;
+using Oxen.Router.Core.Hidden;
 using Oxen.Router.Hosting;
 using Oxen.Router.Hosting.Files;
 
@@ -34,6 +35,12 @@ public sealed class OxenClientOptions
 
     /// <summary>The exit to leave by, as a router id of 64 hexadecimal digits; empty: any.</summary>
     public string Exit { get; set; } = "";
+
+    /// <summary>
+    /// Hidden services that let their clients in by keys, each with the file of this program's key for it (`oxen keygen --role client`).
+    /// As a setting: `ADDRESS.loki: FILE`, several with semicolons between them.
+    /// </summary>
+    public IDictionary<string, string> ServiceKeys { get; } = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
 
     /// <summary>Takes settings by their names, and refuses what it does not know.</summary>
     /// <param name="settings">Names of properties, in whatever case, and their values.</param>
@@ -83,7 +90,18 @@ public sealed class OxenClientOptions
         Range(nameof(Hops), Hops, 2, 8);
         Range(nameof(Spares), Spares, 0, 4);
         if (Exit.Length > 0 && !RouterId.TryParse(Exit, out _)) throw Wrong($"Oxen:Exit: expected a router id of 64 hexadecimal digits, found \"{Exit}\"", "`oxen contacts show` tells the ids of a list.");
+        foreach (string address in ServiceKeys.Keys) if (!ServiceAddress.TryParse(address, out _)) throw WrongServiceKey(address);
         return key;
+    }
+
+    /// <summary>Reads the keys' files; the caller wipes the secrets.</summary>
+    /// <exception cref="OxenException">A file cannot be read, is open to others, or holds something else.</exception>
+    internal void LoadServiceKeys(Dictionary<ServiceAddress, byte[]> into)
+    {
+        foreach ((string text, string file) in ServiceKeys)
+        {
+            if (ServiceAddress.TryParse(text, out ServiceAddress address)) into[address] = ServiceKeyFile.LoadClient(Path.GetFullPath(file));
+        }
     }
 
     private void Set(string name, string value, string baseDirectory)
@@ -111,8 +129,18 @@ public sealed class OxenClientOptions
             case "exit":
                 Exit = value;
                 break;
+            case "servicekeys":
+                ServiceKeys.Clear();
+                foreach (string entry in value.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
+                {
+                    int colon = entry.IndexOf(':', StringComparison.Ordinal);
+                    string file = colon < 0 ? "" : entry[(colon + 1)..].Trim();
+                    if (file.Length == 0 || !ServiceKeys.TryAdd(entry[..colon].Trim(), Path.Combine(baseDirectory, file))) throw WrongServiceKey(entry);
+                }
+
+                break;
             default:
-                throw Wrong($"Oxen:{name} is no setting", "There are Contacts, ContactsKey, Network, State, Hops, Spares and Exit.");
+                throw Wrong($"Oxen:{name} is no setting", "There are Contacts, ContactsKey, Network, State, Hops, Spares, Exit and ServiceKeys.");
         }
     }
 
@@ -123,6 +151,8 @@ public sealed class OxenClientOptions
     {
         if (value < from || value > to) throw Wrong(string.Create(CultureInfo.InvariantCulture, $"Oxen:{name}: expected {from} to {to}, found {value}"), "Leave it out for the default.");
     }
+
+    private static OxenException WrongServiceKey(string entry) => Wrong($"Oxen:ServiceKeys: expected a service's address, once, and the file of this client's key, found \"{entry}\"", $"Such as ADDRESS.loki: client.key; an address has {ServiceAddress.TextLength} digits before .loki.");
 
     private static OxenException Wrong(string message, string remedy) => new("OXN2004", message, remedy);
 }

@@ -37,7 +37,7 @@ public sealed class HiddenServiceRunTests(HiddenNetwork network) : IClassFixture
     public async Task A_client_from_the_factory_reaches_a_hidden_service_and_by_its_options_nothing_else()
     {
         var services = new ServiceCollection();
-        services.AddSingleton(new OxenClientOptions { Contacts = network.Files.ContactsFile, ContactsKey = network.Files.ListKey, Hops = 3, Spares = 0 });
+        services.AddSingleton(new OxenClientOptions { Contacts = network.Files.ContactsFile, ContactsKey = network.Files.ListKey, Hops = 3, Spares = 0, State = "" });
         services.AddHttpClient("onion").UseOxen(o => o.OtherNames = OtherNames.Refused);
         await using ServiceProvider provider = services.BuildServiceProvider();
         using HttpClient http = provider.GetRequiredService<IHttpClientFactory>().CreateClient("onion");
@@ -170,6 +170,16 @@ public sealed class HiddenServiceRunTests(HiddenNetwork network) : IClassFixture
         (_, status, text, _) = await HiddenNetwork.CurlAsync([.. Door("--proxy"), $"http://{address}/"]);
         Assert.Equal("503", status);
         Assert.Contains("authorised clients alone", text, StringComparison.Ordinal);
+
+        // The same for a program with a router of its own.
+        var options = new OxenClientOptions { Contacts = network.Files.ContactsFile, ContactsKey = network.Files.ListKey, Hops = 3, Spares = 0, State = "" };
+        options.ServiceKeys[address] = network.Files.At("friend", "client.key");
+        await using (var program = new OxenClient(options))
+        {
+            using var http = new HttpClient(new OnionHttpHandler(program)) { Timeout = TimeSpan.FromMinutes(3) };
+            Assert.Contains("You came through the onion", await http.GetStringAsync(new Uri($"http://{address}/"), TestContext.Current.CancellationToken), StringComparison.Ordinal);
+        }
+
         await network.StopAsync("friend");
         await network.StopAsync("private");
     }

@@ -17,11 +17,14 @@ public sealed class OxenClientOptionsTests
         Assert.Equal(("/base/net/contacts.list", Key, "test", 3, 0, "/var/state"), (options.Contacts, options.ContactsKey, options.Network, options.Hops, options.Spares, options.State));
         Assert.Equal("/var/state", options.StateDirectory());
         Assert.Equal("", From(("State", "")).StateDirectory());
+        Assert.Equal(new Dictionary<string, string> { ["a.loki"] = "/base/1.key", ["b.loki"] = "/2.key" }, From(("ServiceKeys", "a.loki: 1.key ; b.loki: /2.key;")).ServiceKeys);
     }
 
     [Theory]
     [InlineData("Contact", "x", "Oxen:Contact is no setting")]
     [InlineData("Hops", "many", "expected a number")]
+    [InlineData("ServiceKeys", "client.key", "Oxen:ServiceKeys")]
+    [InlineData("ServiceKeys", "a.loki: 1.key; a.loki: 2.key", "Oxen:ServiceKeys")]
     public void A_setting_that_is_none_is_refused(string name, string value, string words)
     {
         OxenException e = Assert.Throws<OxenException>(() => From((name, value)));
@@ -36,6 +39,7 @@ public sealed class OxenClientOptionsTests
     [InlineData("Network", "a b", "Oxen:Network")]
     [InlineData("Hops", "9", "2 to 8")]
     [InlineData("Exit", "near", "Oxen:Exit")]
+    [InlineData("ServiceKeys", "near.loki: client.key", "Oxen:ServiceKeys")]
     public async Task A_client_says_what_is_wrong_before_it_opens_anything(string name, string value, string words)
     {
         OxenClientOptions options = From(("Contacts", "none.list"), ("ContactsKey", Key), (name, value));
