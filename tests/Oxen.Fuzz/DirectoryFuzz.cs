@@ -8,7 +8,7 @@ namespace Oxen.Fuzz;
 /// <summary>Decoders of the directory take any bytes: an answer each time, never an exception, never much memory.</summary>
 public sealed class DirectoryFuzz
 {
-    private const int Rounds = 120_000;
+    private static readonly int Rounds = ParserFuzz.InputsOr(1_000_000);
     private const long Now = SimClock.StartUnixNanoseconds / 1_000_000_000;
 
     [Fact]

@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using Oxen.Fuzz.Doors;
 using Oxen.Router.Dns;
 using Oxen.Testing;
 
@@ -28,8 +27,8 @@ public class DnsFuzz
             1_000_000,
             Questions,
             allocation: 128 * 1024,
-            input => DnsDoor.Read(input.ToArray(), out _) is DnsVerdict.Answer or DnsVerdict.BadVersion,
-            share: 0.15);
+            input => DnsDoor.Read(input.ToArray(), out _) is DnsVerdict.Answer or DnsVerdict.BadVersion ? Fate.Accepted : input.Length >= 12 ? Fate.Past : Fate.Refused,
+            leastAccepted: 0.15);
 
     [Fact]
     public void Hostile_answers_of_other_resolvers_are_taken_or_refused_and_what_is_taken_can_be_written()
@@ -38,19 +37,19 @@ public class DnsFuzz
         var bounds = new DnsTtlBounds();
         ParserFuzz.Run(
             "answers",
-            500_000,
+            1_000_000,
             [Answer(0), Answer(1), Answer(2), Answer(3)],
             allocation: 64 * 1024,
             input =>
             {
-                if (!ForwardedAnswer.TryTake(input, query!, 0x1234, bounds, Map, out ForwardedAnswer? answer, out _)) return false;
+                if (!ForwardedAnswer.TryTake(input, query!, 0x1234, bounds, Map, out ForwardedAnswer? answer, out _)) return input.Length >= 12 ? Fate.Past : Fate.Refused;
                 byte[] written = answer.Write(query!, 7, 1232, ushort.MaxValue, out bool truncated);
                 // Whatever we say in other's words must be a message again.
                 Assert.True(DnsFrame.TryRead(written, 4096, out DnsFrame frame) && frame.IsResponse && frame.Id == query!.Id);
                 Assert.True(truncated || answer.Seconds >= 0);
-                return true;
+                return Fate.Accepted;
             },
-            share: 0.1);
+            leastAccepted: 0.1);
     }
 
     [Fact]

@@ -8,7 +8,7 @@ namespace Oxen.Fuzz;
 /// <summary>The directory's requests and replies take any bytes: an answer or a refusal each time, never an exception, bounded memory.</summary>
 public sealed class GossipFuzz
 {
-    private const int Rounds = 60_000;
+    private static readonly int Rounds = ParserFuzz.InputsOr(250_000);
 
     [Fact]
     public void A_relay_answers_or_refuses_any_request()

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using Oxen.Ons;
@@ -16,9 +15,9 @@ namespace Oxen.Fuzz;
 /// </summary>
 public sealed class LedgerFuzz
 {
-    private const int InCi = 100_000;
+    private const int InCi = 1_000_000;
 
-    private static readonly int Inputs = int.TryParse(Environment.GetEnvironmentVariable("OXEN_FUZZ_INPUTS"), CultureInfo.InvariantCulture, out int n) ? n : InCi;
+    private static readonly int Inputs = ParserFuzz.InputsOr(InCi);
     private static readonly LedgerKey Alice = new([.. Enumerable.Repeat((byte)7, 32)]);
     private static readonly Genesis Begin = Genesis.Create("fuzz", 1_700_000_000_000, LedgerRules.Quick, Committee.Of([Alice.Id]), [KeyValuePair.Create(Alice.Id, 1000 * OxenAmount.Oxen)]);
 
