@@ -1,5 +1,7 @@
 using System.Buffers.Binary;
 using System.Collections.Concurrent;
+using System.Security.Cryptography;
+using System.Text;
 using Oxen.Swarm.Api;
 using Oxen.Swarm.Nodes;
 using Oxen.Swarm.Peers;
@@ -86,10 +88,15 @@ internal sealed class NodeCore : IAsyncDisposable
                 _peerVotes.Clear();
             }
 
+            // What is kept says "caught up, among these members": whoever was away while others decided has to catch up again.
+            if (old.SwarmId != SwarmRing.Unassigned && moved) await Store.SetStateAsync("voter", []).ConfigureAwait(false);
+            else if (next.SwarmId == SwarmRing.Unassigned && !next.Ring.Ids.IsEmpty && Store.GetState("voter") is { Length: > 0 }) await Store.SetStateAsync("voter", []).ConfigureAwait(false);
+
             _view = next;
             Clock.Keep([.. next.Peers.Select(p => p.Hex)]);
             if (moved || ringChanged) await Store.SetScopeAsync(next.Owns).ConfigureAwait(false);
-            if (moved && next.SwarmId != SwarmRing.Unassigned) _votes = Store.GetState("voter") is { Length: 8 } saved && BinaryPrimitives.ReadUInt64BigEndian(saved) == next.SwarmId;
+            if (moved && next.SwarmId != SwarmRing.Unassigned) _votes = Store.GetState("voter") is { } saved && saved.AsSpan().SequenceEqual(VoterAmong(next));
+            else if (_votes && !VoterAmong(old).AsSpan().SequenceEqual(VoterAmong(next))) _votes = await Store.SetStateAsync("voter", VoterAmong(next)).ConfigureAwait(false);
             await ConsiderVoteAsync().ConfigureAwait(false);
             foreach ((string hex, PeerLink link) in _links)
             {
@@ -130,8 +137,15 @@ internal sealed class NodeCore : IAsyncDisposable
         bool enough = comparedVoters >= Math.Min(view.Quorum, view.Peers.Length) && view.Peers.Length > 0;
         bool afresh = voteless >= view.Quorum && known.All(_caughtUp.ContainsKey);
         if (!enough && !afresh) return;
-        byte[] swarm = new byte[8];
-        BinaryPrimitives.WriteUInt64BigEndian(swarm, view.SwarmId);
-        _votes = await Store.SetStateAsync("voter", swarm).ConfigureAwait(false);
+        _votes = await Store.SetStateAsync("voter", VoterAmong(view)).ConfigureAwait(false);
+    }
+
+    /// <summary>swarm 8 | first 16 bytes of SHA-256 over the ids of its members, this node among them.</summary>
+    private static byte[] VoterAmong(SwarmView view)
+    {
+        byte[] state = new byte[8 + 16];
+        BinaryPrimitives.WriteUInt64BigEndian(state, view.SwarmId);
+        SHA256.HashData(Encoding.ASCII.GetBytes(string.Concat(view.MembersOf(view.SwarmId).Select(m => m.Hex)))).AsSpan(0, 16).CopyTo(state.AsSpan(8));
+        return state;
     }
 }

@@ -58,6 +58,48 @@ public class SwarmBehaviourTests
         Assert.Equal(50, (await Ok(swarm, 4, "retrieve", MiniRequests.Retrieve(account, TestSwarm.Now)))["messages"]!.AsArray().Count);
     }
 
+    // It left with everything, and the others deleted and stored without it.
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_member_that_comes_back_does_not_vote_before_it_has_caught_up(bool restarted)
+    {
+        await using TestSwarm swarm = await TestSwarm.StartAsync(6, i => i < 5 ? 0UL : SwarmRing.Unassigned, intervalMilliseconds: 100, waitReady: false);
+        await swarm.WaitAsync(() => Enumerable.Range(0, 5).All(i => swarm[i].NotReady.Count == 0), "five are ready");
+        using MiniAccount account = MiniAccount.Random();
+        for (byte i = 0; i < 10; i++) await Ok(swarm, 0, "store", MiniRequests.Store(account, [i], TestSwarm.Now));
+        await Replace(4, 5);
+        await swarm.WaitAsync(() => swarm[5].Core.Votes && swarm[5].NotReady.Count == 0, "the sixth has taken its place");
+        foreach (TestSwarm.Entry other in swarm.Entries.Take(4)) swarm.Wires.Cut(other.Hex, swarm.Entries[4].Hex);
+        for (byte i = 0; i < 5; i++) await Ok(swarm, 0, "delete", MiniRequests.Delete(account, account.Hash([i])));
+        await Replace(5, 4);
+        if (restarted)
+        {
+            await swarm.StopNodeAsync(4);
+            await swarm.StartNodeAsync(4);
+        }
+
+        Assert.False(swarm[4].Core.Votes);
+        Assert.Equal(["not done syncing"], swarm[4].NotReady);
+        swarm.Wires.MendAll();
+        await swarm.WaitAsync(() => swarm[4].Core.Votes, "it votes again");
+        Assert.Equal(5, (await Ok(swarm, 4, "retrieve", MiniRequests.Retrieve(account, TestSwarm.Now)))["messages"]!.AsArray().Count);
+
+        // And for a restart among the same members the vote is kept.
+        foreach (TestSwarm.Entry other in swarm.Entries.Take(4)) swarm.Wires.Cut(other.Hex, swarm.Entries[4].Hex);
+        await swarm.StopNodeAsync(4);
+        await swarm.StartNodeAsync(4);
+        Assert.True(swarm[4].Core.Votes);
+
+        async Task Replace(int leaves, int comes)
+        {
+            swarm.Entries[leaves].SwarmId = SwarmRing.Unassigned;
+            swarm.Entries[comes].SwarmId = 0;
+            swarm.Publish();
+            await swarm.WaitAsync(() => Enumerable.Range(0, 6).All(i => (swarm[i].Core.View.SwarmId == 0) == (i != leaves)), "all know");
+        }
+    }
+
     // The message is on three nodes; the deletion reaches one of them and two that never had the message.
     [Fact]
     public async Task A_deletion_that_only_one_member_understood_is_on_a_quorum_before_it_is_acknowledged()
