@@ -15,7 +15,7 @@ internal interface IOnionStreams
     ValueTask<OnionStream> OpenForAsync(IsolationKey isolation, ProxyDestination destination, CancellationToken cancel) => OpenAsync(isolation, cancel);
 
     /// <summary>What the exit answered on such a stream, so that an exit that is of no use is left. Before the stream is closed.</summary>
-    /// <param name="status">`TimedOut` also when it did not answer in time.</param>
+    /// <param name="status">`TimedOut` also when it did not answer in time, `Failed` when it ended the stream without an answer.</param>
     /// <param name="took">From the question to the answer.</param>
     void OnAnswered(OnionStream stream, ProxyDestination destination, ProxyStatus status, TimeSpan took)
     {

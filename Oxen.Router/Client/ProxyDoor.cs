@@ -72,7 +72,7 @@ internal static class ProxyDoor
             stream = await streams.OpenForAsync(isolation, target, linked.Token).ConfigureAwait(false);
             asked = time.GetTimestamp();
             (WireResult result, ProxyStatus status, ProxyDestination bound) = await AskAsync(stream, target, linked.Token).ConfigureAwait(false);
-            if (result == WireResult.Complete) streams.OnAnswered(stream, target, status, time.GetElapsedTime(asked));
+            streams.OnAnswered(stream, target, result == WireResult.Complete ? status : ProxyStatus.Failed, time.GetElapsedTime(asked));
             if (result == WireResult.Complete && status == ProxyStatus.Connected)
             {
                 OnionStream connected = stream;

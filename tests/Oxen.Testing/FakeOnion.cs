@@ -14,6 +14,9 @@ internal sealed class FakeOnion(Func<IDuplexPipe, Task> exit) : IOnionStreams
 
     public ConcurrentQueue<FakeStream> Streams { get; } = new();
 
+    /// <summary>What the exit answered, as the doors tell it.</summary>
+    public ConcurrentQueue<(ProxyDestination Destination, ProxyStatus Status)> Answers { get; } = new();
+
     public string? Unavailable { get; set; }
 
     /// <summary>With a real exit behind it that may reach loopback.</summary>
@@ -23,6 +26,8 @@ internal sealed class FakeOnion(Func<IDuplexPipe, Task> exit) : IOnionStreams
         var handler = new ExitStreamHandler(policy, new FakeResolver(names ?? (_ => [])), TimeProvider.System, new ExitLimits());
         return new FakeOnion(stream => handler.RunAsync(new ExitGuest(1), stream, CancellationToken.None));
     }
+
+    public void OnAnswered(OnionStream stream, ProxyDestination destination, ProxyStatus status, TimeSpan took) => Answers.Enqueue((destination, status));
 
     public ValueTask<OnionStream> OpenAsync(IsolationKey isolation, CancellationToken cancel)
     {

@@ -117,10 +117,23 @@ public sealed class Socks5ConnectionHandlerTests
     [InlineData((byte)ProxyStatus.Limit, 1)]
     public async Task The_exits_status_becomes_the_reply_code(byte status, byte reply)
     {
-        var door = new DoorFixture(DoorFixture.Socks(Echo(status: (ProxyStatus)status)));
+        FakeOnion onion = Echo(status: (ProxyStatus)status);
+        var door = new DoorFixture(DoorFixture.Socks(onion));
         await door.SendAsync([.. Greeting, .. ConnectByName]);
         byte[] answer = await door.ReceiveAsync(12);
         Assert.Equal(reply, answer[3]);
+        Assert.Equal((ProxyStatus)status, Assert.Single(onion.Answers).Status); // told to who judges exits
+        await door.EndAsync();
+    }
+
+    [Fact]
+    public async Task An_exit_that_ends_the_stream_without_an_answer_has_failed()
+    {
+        var onion = new FakeOnion(async stream => await stream.Output.CompleteAsync());
+        var door = new DoorFixture(DoorFixture.Socks(onion));
+        await door.SendAsync([.. Greeting, .. ConnectByName]);
+        Assert.Equal(1, (await door.ReceiveAsync(12))[3]);
+        Assert.Equal(ProxyStatus.Failed, Assert.Single(onion.Answers).Status);
         await door.EndAsync();
     }
 
