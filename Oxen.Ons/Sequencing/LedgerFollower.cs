@@ -162,11 +162,21 @@ internal sealed class LedgerFollower : IAsyncDisposable
     }
 
     // Each is checked as if a stranger had published it here. One that this copy's ledger does not grant yet is waited for.
+    // One look takes as many as a store may have: whoever gives more and more of them is asked again at the next look.
     private async Task CopySubnamesAsync(LedgerHost host, CancellationToken cancel)
     {
-        while (true)
+        for (int page = 0; page <= SubnameStore.MaxNames / SubnameStore.MaxPage; page++)
         {
-            JsonElement answer = await _server.CallAsync("ledger_subnames", new { after = _subnameAt }, cancel).ConfigureAwait(false);
+            JsonElement answer;
+            try
+            {
+                answer = await _server.CallAsync("ledger_subnames", new { after = _subnameAt }, cancel).ConfigureAwait(false);
+            }
+            catch (OxendException e) when (e.Code == RpcRefusal.UnknownMethod)
+            {
+                return; // it keeps none
+            }
+
             uint run = answer.GetProperty("run").GetUInt32();
             if (run != _subnameRun)
             {
