@@ -89,8 +89,8 @@ internal sealed class NodeCore : IAsyncDisposable
             }
 
             // What is kept says "caught up, among these members": whoever was away while others decided has to catch up again.
-            if (old.SwarmId != SwarmRing.Unassigned && moved) await Store.SetStateAsync("voter", []).ConfigureAwait(false);
-            else if (next.SwarmId == SwarmRing.Unassigned && !next.Ring.Ids.IsEmpty && Store.GetState("voter") is { Length: > 0 }) await Store.SetStateAsync("voter", []).ConfigureAwait(false);
+            bool left = old.SwarmId == SwarmRing.Unassigned ? next.SwarmId == SwarmRing.Unassigned && !next.Ring.Ids.IsEmpty : moved;
+            if (left && Store.GetState("voter") is { Length: > 0 }) await Store.SetStateAsync("voter", []).ConfigureAwait(false);
 
             _view = next;
             Clock.Keep([.. next.Peers.Select(p => p.Hex)]);
