@@ -166,14 +166,20 @@ internal sealed class DemoTargets : IAsyncDisposable
         await WriteAsync(length, async block => await context.Response.BodyWriter.WriteAsync(block, context.RequestAborted).ConfigureAwait(false)).ConfigureAwait(false);
     }
 
-    private static string Page(HttpContext context) => $$"""
-        <!doctype html><html lang="en"><head><meta charset="utf-8"><title>Through the onion</title>
+    /// <summary>A plain page of a web server of the demo.</summary>
+    /// <param name="text">HTML.</param>
+    public static string PageOf(string title, string heading, string text) => $$"""
+        <!doctype html><html lang="en"><head><meta charset="utf-8"><title>{{title}}</title>
         <style>body{font:18px/1.5 system-ui,sans-serif;max-width:38em;margin:4em auto;padding:0 1em;color:#123}code{background:#eef;padding:.1em .3em;border-radius:.2em}</style></head>
-        <body><h1>You came through the onion.</h1>
-        <p>This page was fetched by an Oxen exit router. The web server saw the connection come from
-        <code>{{context.Connection.RemoteIpAddress}}:{{context.Connection.RemotePort}}</code>: the exit's socket, not yours.</p>
+        <body><h1>{{heading}}</h1>
+        <p>{{text}}</p>
         <p>Try <code>/bytes/67108864</code> for a download of 64 MiB.</p></body></html>
         """;
+
+    private static string Page(HttpContext context) => PageOf("Through the onion", "You came through the onion.", $"""
+        This page was fetched by an Oxen exit router. The web server saw the connection come from
+        <code>{context.Connection.RemoteIpAddress}:{context.Connection.RemotePort}</code>: the exit's socket, not yours.
+        """);
 
     private string UrlOf(IPAddress address) => new Uri($"http://{new IPEndPoint(address, WebPort)}/").ToString(); // without port 80
 

@@ -55,7 +55,7 @@ internal sealed class TunCheck(DemoOptions options, Lab lab, TunNetwork network,
         bool udpOk = await EchoUdpAsync("UDP", new IPEndPoint(lab.Plan.Target.Address, targets.UdpPort), cancel).ConfigureAwait(false);
         await FetchByProxyAsync(cancel).ConfigureAwait(false);
         bool dnsOk = await ResolveAsync(cancel).ConfigureAwait(false);
-        (bool lokiOk, double lokiRate) = network.HasSite ? await VisitSiteAsync(cancel).ConfigureAwait(false) : (true, 0);
+        (bool lokiOk, double lokiRate) = network.MapsNames ? await VisitSiteAsync(cancel).ConfigureAwait(false) : (true, 0);
 
         var meter = new TunMeter(lab.Plan, targets);
         double oneDown = await TcpAsync(meter, 1, true, cancel).ConfigureAwait(false);
@@ -286,7 +286,8 @@ internal sealed class TunCheck(DemoOptions options, Lab lab, TunNetwork network,
         {
             TunRate rate = await meter.UdpAsync(offered, down, cancel).ConfigureAwait(false);
             bool ok = rate.Error is null && rate.MbitPerSecond > 0 && rate.LostPercent <= MostLostPercent;
-            string words = rate.Error ?? string.Create(CultureInfo.InvariantCulture, $"{rate.MbitPerSecond:F0} of {offered:F0} Mbit/s, {rate.LostPercent:F1} % lost{(rate.MissedPercent > 0 ? string.Create(CultureInfo.InvariantCulture, $" and {rate.MissedPercent:F1} % missed by the measuring program's full socket") : "")}");
+            string missed = rate.MissedPercent > 0 ? string.Create(CultureInfo.InvariantCulture, $" and {rate.MissedPercent:F1} % missed by the measuring program's full socket") : "";
+            string words = rate.Error ?? string.Create(CultureInfo.InvariantCulture, $"{rate.MbitPerSecond:F0} of {offered:F0} Mbit/s, {rate.LostPercent:F1} % lost{missed}");
             if (ok || rate.Error is not null || attempt == UdpAttempts)
             {
                 Add($"UDP {(down ? "down" : "up")}", ok, $"{words}{before} ({meter.Words})");
@@ -301,6 +302,8 @@ internal sealed class TunCheck(DemoOptions options, Lab lab, TunNetwork network,
     private async Task<(bool Ok, double? Milliseconds)> RepairAsync(CancellationToken cancel)
     {
         StatusReport? view = null;
+
+        // The client is another process: its status is asked for, never told.
         for (var watch = Stopwatch.StartNew(); watch.Elapsed < SparePatience; await Task.Delay(100, cancel).ConfigureAwait(false))
         {
             view = await network.AskClientAsync(cancel).ConfigureAwait(false);

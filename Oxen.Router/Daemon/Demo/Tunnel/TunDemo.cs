@@ -104,7 +104,7 @@ internal static class TunDemo
         to.WriteLine($"  {inside} curl {targets.Url}bytes/67108864 --output /dev/null");
         if (targets.HasIPv6) to.WriteLine($"  {inside} curl {targets.UrlIPv6}");
         to.WriteLine($"  {inside} curl http://{DemoNames.Name}/");
-        if (network.HasSite) to.WriteLine($"  {inside} curl http://{network.SiteName}/");
+        if (network.MapsNames) to.WriteLine($"  {inside} curl http://{network.SiteName}/");
         to.WriteLine($"  {inside} ping {plan.Target.Address}");
         if (hasIperf) to.WriteLine($"  {inside} iperf3 --client {plan.Target.Address} --reverse --parallel 4");
         to.WriteLine($"  {inside} bash");
@@ -117,13 +117,8 @@ internal static class TunDemo
         to.Flush();
     }
 
-    private static string SitePage(HttpContext context) => """
-        <!doctype html><html lang="en"><head><meta charset="utf-8"><title>A hidden service</title>
-        <style>body{font:18px/1.5 system-ui,sans-serif;max-width:38em;margin:4em auto;padding:0 1em;color:#123}code{background:#eef;padding:.1em .3em;border-radius:.2em}</style></head>
-        <body><h1>You found me, and neither of us knows where the other is.</h1>
-        <p>This page comes from a hidden service: two paths that meet at a relay, and a session from end to end.</p>
-        <p>Try <code>/bytes/67108864</code> for a download of 64 MiB.</p></body></html>
-        """;
+    private static string SitePage(HttpContext context) =>
+        DemoTargets.PageOf("A hidden service", "You found me, and neither of us knows where the other is.", "This page comes from a hidden service: two paths that meet at a relay, and a session from end to end.");
 
     private static void WriteEndpoints(string file, DemoOptions options, TunNetwork network, LabPlan plan, DemoTargets targets)
     {

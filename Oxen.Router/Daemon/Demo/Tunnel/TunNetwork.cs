@@ -41,8 +41,8 @@ internal sealed class TunNetwork : IAsyncDisposable
     /// <summary>The router of the hidden service.</summary>
     public ProcessRouter Site { get; private set; } = null!;
 
-    /// <summary>False: without nft the client has no mapped addresses, and its programs cannot reach services by name.</summary>
-    public bool HasSite { get; } = LabNeeds.Has("nft");
+    /// <summary>False: without nft the client has no mapped addresses, and its programs reach services by the proxies alone.</summary>
+    public bool MapsNames { get; } = LabNeeds.Has("nft");
 
     /// <summary>`….loki`, the service's address.</summary>
     public string SiteName { get; private set; } = "";
@@ -188,12 +188,17 @@ internal sealed class TunNetwork : IAsyncDisposable
             """;
     }
 
-    private string ClientText(DemoOptions options, RouterId listKey, IPAddress target) => string.Create(CultureInfo.InvariantCulture, $"""
+    // Whoever has the list takes part.
+    private static string Member(RouterId listKey) => $"""
         [router]
         roles = ["client"]
         network = "{Network}"
         contacts = "../contacts.list"
         contacts_key = "{listKey}"
+        """;
+
+    private string ClientText(DemoOptions options, RouterId listKey, IPAddress target) => string.Create(CultureInfo.InvariantCulture, $"""
+        {Member(listKey)}
 
         [client]
         socks = "{options.Socks}"
@@ -205,7 +210,7 @@ internal sealed class TunNetwork : IAsyncDisposable
 
         [dns]
         servers = ["{target}:53"]
-        mapped = {(HasSite ? "true" : "false")}
+        mapped = {(MapsNames ? "true" : "false")}
 
         [log]
         level = "debug"
@@ -214,11 +219,7 @@ internal sealed class TunNetwork : IAsyncDisposable
 
     // What stands behind a service's ports is found by the site's own addresses, which nobody else needs to know.
     private static string SiteText(DemoOptions options, RouterId listKey) => string.Create(CultureInfo.InvariantCulture, $"""
-        [router]
-        roles = ["client"]
-        network = "{Network}"
-        contacts = "../contacts.list"
-        contacts_key = "{listKey}"
+        {Member(listKey)}
 
         [client]
         socks = "off"
