@@ -115,6 +115,7 @@ internal sealed class LedgerCommands(Screen screen)
             });
             try
             {
+                // The ledger runs on its own threads; here the end is waited for: of the input, or Ctrl-C and SIGTERM, which cancel.
                 if (parsed.GetValue(stdin)) await Console.In.ReadToEndAsync(cancel).ConfigureAwait(false);
                 else await Task.Delay(Timeout.Infinite, cancel).ConfigureAwait(false);
             }

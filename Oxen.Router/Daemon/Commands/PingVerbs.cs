@@ -59,6 +59,7 @@ internal sealed class PingVerbs(Screen screen)
             var reports = new List<PingReport>();
             for (int round = 0; round < parsed.GetValue(count); round++)
             {
+                // As ping(8): one a second, or the measuring would be part of what is measured.
                 if (round > 0) await Task.Delay(Between, cancel).ConfigureAwait(false);
                 PingReport report = PingReport.Parse(await StatusSocket.AskAsync(socket, Patience, cancel, $"{StatusSocket.PingRequest} {target}").ConfigureAwait(false));
                 if (report.Hops.Count == 0) throw new UserException(ExitCode.Network, "OXN5004", report.Trouble, "`oxen status` shows the client's paths and what it knows of the network.");

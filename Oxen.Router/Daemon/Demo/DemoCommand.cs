@@ -209,6 +209,7 @@ internal static class DemoCommand
             {
                 ClientView view = await network.Client.Client!.ReadViewAsync(probeHops: true).ConfigureAwait(false);
                 live.UpdateTarget(Render(network, view, await rate.TakeAsync().ConfigureAwait(false), await DropsAsync(network, doorDrops).ConfigureAwait(false), journal));
+                // How often the screen changes, for an eye to follow.
                 await Task.Delay(TimeSpan.FromSeconds(1), stop).ConfigureAwait(false);
             }
         }).ConfigureAwait(false);
@@ -253,6 +254,7 @@ internal static class DemoCommand
                 await screen.Output.FlushAsync(CancellationToken.None).ConfigureAwait(false);
             }
 
+            // How often a line is written, for a log that stays readable.
             await Task.Delay(TimeSpan.FromSeconds(5), stop).ConfigureAwait(false);
         }
     }
