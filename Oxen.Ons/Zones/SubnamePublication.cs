@@ -2,7 +2,7 @@ using Oxen.Ons.Ledger;
 
 namespace Oxen.Ons.Zones;
 
-// What is handed to a keeper of names below zones. The record alone would let anybody fill a keeper's disk; so the zone's owner
+// What is handed to a ledger that keeps names below zones. The record alone would let anybody fill its disk; so the zone's owner
 // says once whose records the zone has, and a zone costs money.
 //
 //   "OXSP" | zone's index 32 | delegation key 32 | grant: the owner's signature 64 | record ("OXSN" ...)

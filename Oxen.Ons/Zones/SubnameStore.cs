@@ -2,7 +2,7 @@ using Oxen.Ons.Ledger;
 
 namespace Oxen.Ons.Zones;
 
-/// <summary>Why a keeper does not take a name below a zone.</summary>
+/// <summary>Why a store does not take a name below a zone.</summary>
 internal enum SubnameRefusal : byte
 {
     None = 0,
@@ -28,11 +28,12 @@ internal enum SubnameRefusal : byte
     /// <summary>The zone has as many names as one may have.</summary>
     ZoneFull,
 
-    /// <summary>This keeper has as many names as it may have.</summary>
+    /// <summary>This store has as many names as it may have.</summary>
     StoreFull,
 }
 
-// By zone and look-up hash: whoever has a zone of his own cannot stand before another one's names. One file per name; a file is replaced whole. Everything is in memory as well: 2 KiB at most each.
+// By zone and look-up hash: whoever has a zone of his own cannot stand before another one's names. One file per name; a file is
+// replaced whole. Everything is in memory as well: 2 KiB at most each.
 // What is no longer granted (the zone has lapsed, another owner has it) or is over is not given out, and goes when room is needed.
 
 /// <summary>Keeps names below zones for whoever asks. For any number of threads.</summary>

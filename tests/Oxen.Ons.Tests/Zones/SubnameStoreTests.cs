@@ -5,7 +5,7 @@ using static Oxen.Ons.Tests.Ledger.TestLedger;
 
 namespace Oxen.Ons.Tests.Zones;
 
-/// <summary>A keeper of names below zones takes what a zone's owner grants, so many and no more, and what it took outlives it.</summary>
+/// <summary>A store of names below zones takes what a zone's owner grants, so many and no more, and what it took outlives it.</summary>
 public sealed class SubnameStoreTests : IDisposable
 {
     private const ulong End = 4_000_000_000;
