@@ -33,8 +33,9 @@ internal sealed partial class LedgerHost
         {
             // Not the store: what it holds breaks a rule, or we do. Whoever waits is told, and nobody is served any more.
             Trouble = e.Message;
-            foreach ((_, TaskCompletionSource<Receipt> done) in waiting) done.TrySetException(e);
+            _ended = true;
             _queue.Writer.TryComplete(e);
+            foreach ((_, TaskCompletionSource<Receipt> done) in waiting) done.TrySetException(e);
         }
         finally
         {
@@ -108,6 +109,8 @@ internal sealed partial class LedgerHost
                     continue;
                 }
 
+                // Before anybody is told: who has a receipt is not shown a trouble that is over.
+                Trouble = "";
                 Keep(next, block.Header);
                 Changed?.Invoke();
             }
@@ -137,7 +140,12 @@ internal sealed partial class LedgerHost
                 Block block = Block.Read(bytes, _state.Network) ?? throw new InvalidDataException($"block {height} of the store is garbled");
                 LedgerState next = StateMachine.Apply(_state, block, out string reason, trusted: true) ?? throw new InvalidDataException($"block {height} of the store breaks a rule: {reason}");
                 Keep(next, block.Header);
-                if (waiting is { Count: > 0 }) Acknowledge(waiting, block);
+                if (waiting is { Count: > 0 })
+                {
+                    Trouble = "";
+                    Acknowledge(waiting, block);
+                }
+
                 changed = true;
             }
 

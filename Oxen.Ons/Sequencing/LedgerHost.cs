@@ -65,6 +65,7 @@ internal sealed partial class LedgerHost : IAsyncDisposable
     private ulong _lastSigned; // nothing older needs to be looked at for the newest signed state
     private ulong _snapshotHeight;
     private Task _loop = Task.CompletedTask, _snapshot = Task.CompletedTask;
+    private volatile bool _ended;
 
     private LedgerHost(IBlockSequencer sequencer, LedgerState begin, BlockHeader header, IEnumerable<Committee> committees, LedgerHostOptions options, TimeProvider time)
     {
@@ -154,7 +155,7 @@ internal sealed partial class LedgerHost : IAsyncDisposable
         if (_options.Forward is { } forward) return forward(operation, cancel);
         var done = new TaskCompletionSource<Receipt>(TaskCreationOptions.RunContinuationsAsynchronously);
         if (_queue.Writer.TryWrite((operation, done))) return done.Task.WaitAsync(cancel);
-        return Refuse(operation, OperationFault.BlockFull, _loop.IsCompleted ? $"the ledger has stopped: {Trouble}" : "too many operations wait; try again later");
+        return Refuse(operation, OperationFault.BlockFull, _ended ? $"the ledger has stopped: {(Trouble.Length > 0 ? Trouble : "this node is on its way out")}" : "too many operations wait; try again later");
     }
 
     /// <summary>Reads what others appended. The store is trusted for form and signatures of operations, not for state: every root is made anew.</summary>
@@ -268,6 +269,7 @@ internal sealed partial class LedgerHost : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        _ended = true;
         _queue.Writer.TryComplete();
         await _stop.CancelAsync().ConfigureAwait(false);
         await _loop.ConfigureAwait(false);

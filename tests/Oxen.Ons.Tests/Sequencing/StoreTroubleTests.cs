@@ -19,15 +19,22 @@ public class StoreTroubleTests
         var store = new Failing(new MemorySequencer(), durable);
         await using LedgerHost host = await LedgerHost.OpenAsync(store, Begin);
         var words = new List<string>();
-        host.TroubleChanged += () => words.Add(host.Trouble);
+        Task<Receipt>[] sent = [];
+        bool toldBefore = false;
+        host.TroubleChanged += () =>
+        {
+            words.Add(host.Trouble);
+            if (host.Trouble.Length == 0 && words.Count == 2) toldBefore = sent.Any(s => s.IsCompleted);
+        };
         store.Failures = 3;
-        Task<Receipt>[] sent = [.. Enumerable.Range(0, 20).Select(i => host.SubmitAsync(Operation.Create(new TransferBody(Key("carol").Id, 1), Key(i % 2 == 0 ? "alice" : "bob"), (ulong)(i / 2), Begin.Network)))];
+        sent = [.. Enumerable.Range(0, 20).Select(i => host.SubmitAsync(Operation.Create(new TransferBody(Key("carol").Id, 1), Key(i % 2 == 0 ? "alice" : "bob"), (ulong)(i / 2), Begin.Network)))];
         Receipt[] receipts = await Task.WhenAll(sent);
         Assert.All(receipts, r => Assert.Null(r.Refusal));
         Assert.Equal(20UL, host.State.Account(Key("carol").Id).Balance);
         Assert.InRange(store.Failures, 0, durable ? 2 : 0); // what was durable is found, and nothing is left to append
         Assert.Contains(words, w => w.Contains("does not answer: the disk is on fire", StringComparison.Ordinal));
         Assert.Equal("", host.Trouble);
+        Assert.False(toldBefore, "a sender was told of its block while the ledger still spoke of the trouble");
         foreach (Receipt receipt in receipts)
         {
             Block block = (await host.BlockAtAsync(receipt.Height, CancellationToken.None))!;
