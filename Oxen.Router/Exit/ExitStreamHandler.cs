@@ -59,6 +59,28 @@ internal sealed class ExitStreamHandler(ExitPolicy policy, IExitResolver resolve
 
     public Task RunAsync(IDuplexPipe stream, CancellationToken cancel) => RunAsync(new ExitGuest(0), stream, cancel);
 
+    /// <summary>Serves one inbound stream whose header was read, to its end. Never throws for what strangers do.</summary>
+    public async Task RunAsync(ExitGuest guest, IDuplexPipe stream, ProxyDestination target, CancellationToken cancel)
+    {
+        ArgumentNullException.ThrowIfNull(stream);
+        Exception? failure = null;
+        bool entered = TryEnter(guest);
+        try
+        {
+            if (entered) await ConnectAsync(stream, target, cancel).ConfigureAwait(false);
+            else await ReplyAsync(stream.Output, ProxyStatus.Limit, default, cancel).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is IOException or OperationCanceledException or InvalidOperationException or SocketException)
+        {
+            failure = e;
+        }
+        finally
+        {
+            if (entered) Leave(guest);
+            await EndAsync(stream, failure).ConfigureAwait(false);
+        }
+    }
+
     private bool TryEnter(in ExitGuest guest)
     {
         int mine = Count(guest.Session, 1);

@@ -2,6 +2,8 @@ using System.Collections.Concurrent;
 using System.Threading.Channels;
 using Oxen.Router.Client;
 using Oxen.Router.Core;
+using Oxen.Router.Core.Directory;
+using Oxen.Router.Core.Hidden;
 using Oxen.Router.Core.Packets;
 using Oxen.Router.Core.Paths;
 using Oxen.Router.Core.Quic;
@@ -36,7 +38,7 @@ internal sealed partial class ClientService : IOnionStreams, IOnionDatagrams
     private readonly Dictionary<int, List<StreamOpening>> _waiting = [];
     private readonly Dictionary<int, TaskCompletionSource> _readySignals = [];
     private readonly Dictionary<(int Group, ushort Association), Association> _associations = [];
-    private readonly ExitJudge _judge = new();
+    private readonly ExitJudge<RouterId> _judge = new();
     private readonly bool _anyExit;
     private int _nextGroup = TunnelGroup;
     private ushort _nextAssociation;
@@ -76,6 +78,9 @@ internal sealed partial class ClientService : IOnionStreams, IOnionDatagrams
 
     public SharedDropCounters Drops { get; } = new();
 
+    /// <summary>The usual exits are hidden services: no path ends at an exit unless a range wants one.</summary>
+    public bool LeavesByService => _exits.UsualServices.Count > 0;
+
     /// <summary>Why there is no path, in words; empty when all is well.</summary>
     public string Trouble => _control.Core.Trouble;
 
@@ -83,7 +88,7 @@ internal sealed partial class ClientService : IOnionStreams, IOnionDatagrams
     /// <param name="tunnel">Paths for the tunnel too.</param>
     public void Start(bool proxied = true, bool tunnel = false)
     {
-        if (proxied) _sessions.Post(now => GroupFor(default, -1, now));
+        if (proxied && !LeavesByService) _sessions.Post(now => GroupFor(default, -1, now));
         if (!tunnel) return;
         _sessions.Post(_ =>
         {
@@ -103,14 +108,25 @@ internal sealed partial class ClientService : IOnionStreams, IOnionDatagrams
     /// <summary>Completes when the shared group can carry streams.</summary>
     public async Task WaitReadyAsync(CancellationToken cancel)
     {
+        if (LeavesByService)
+        {
+            (await AssociateHiddenAsync(_exits.UsualServices, default, cancel).ConfigureAwait(false)).Dispose();
+            return;
+        }
+
         Task ready = await _sessions.InvokeAsync(_ => WhenReady(SharedGroup)).WaitAsync(cancel).ConfigureAwait(false);
         await ready.WaitAsync(cancel).ConfigureAwait(false);
     }
 
     public ValueTask<OnionStream> OpenAsync(IsolationKey isolation, CancellationToken cancel) => OpenForAsync(isolation, default, cancel);
 
-    public ValueTask<OnionStream> OpenForAsync(IsolationKey isolation, ProxyDestination destination, CancellationToken cancel) =>
-        OpenInAsync(now => GroupFor(isolation, _exits.RouteOf(destination), now), $"{MaxGroups} isolation groups are in use; use fewer different proxy user names", cancel);
+    public ValueTask<OnionStream> OpenForAsync(IsolationKey isolation, ProxyDestination destination, CancellationToken cancel)
+    {
+        int route = _exits.RouteOf(destination);
+        return _exits.ServicesOf(route) is { Count: > 0 } services
+            ? new(OpenHiddenAsync(services, isolation, cancel))
+            : OpenInAsync(now => GroupFor(isolation, route, now), $"{MaxGroups} isolation groups are in use; use fewer different proxy user names", cancel);
+    }
 
     public void OnAnswered(OnionStream stream, ProxyDestination destination, ProxyStatus status, TimeSpan took)
     {
@@ -148,6 +164,14 @@ internal sealed partial class ClientService : IOnionStreams, IOnionDatagrams
 
     public async ValueTask<IOnionAssociation> AssociateAsync(IsolationKey isolation, CancellationToken cancel)
     {
+        if (LeavesByService)
+        {
+            IServiceAssociation carrier = await AssociateHiddenAsync(_exits.UsualServices, isolation, cancel).ConfigureAwait(false);
+            var carried = new Association(this, isolation);
+            _ = CarryHiddenAsync(carried, -1, carrier);
+            return carried;
+        }
+
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         limit.CancelAfter(OpenPatience);
         while (true)
@@ -166,10 +190,11 @@ internal sealed partial class ClientService : IOnionStreams, IOnionDatagrams
         }
     }
 
-    /// <summary>Measures the path in use of the shared group.</summary>
+    /// <summary>Measures the way to the usual exit: the path in use of the shared group.</summary>
     /// <exception cref="OnionUnavailableException">There is no path; the message says why, in words for the user.</exception>
     public async Task<PathMeasure> MeasureAsync(CancellationToken cancel)
     {
+        if (LeavesByService) return await TryExitsAsync(_exits.UsualServices, (exit, token) => new ValueTask<PathMeasure>(Services.MeasureAsync(exit, token)), cancel).ConfigureAwait(false);
         try
         {
             await _sessions.InvokeAsync(now => GroupFor(default, -1, now)).ConfigureAwait(false);
@@ -292,22 +317,11 @@ internal sealed partial class ClientService : IOnionStreams, IOnionDatagrams
 
     private void Judge(QuicConnection connection, int host, ProxyStatus status, TimeSpan took, Instant now)
     {
+        if (connection.Tag is HiddenClient service) JudgeHidden(service.Address, connection, host, status, took, now);
         if (connection.Tag is not ClientGroup group || group.Quic != connection || !group.WantsExit) return;
-        switch (status)
-        {
-            case ProxyStatus.Connected:
-                _judge.OnConnected(group.Exit, took, now);
-                break;
-            case ProxyStatus.ConnectionRefused:
-                _judge.OnRefused(group.Exit);
-                break;
-            case ProxyStatus.NameNotResolved or ProxyStatus.NetworkUnreachable or ProxyStatus.HostUnreachable or ProxyStatus.TimedOut or ProxyStatus.Limit or ProxyStatus.Failed:
-                if (group.Active is not { } path || now - path.Health.LastHeard > PathHeard) return; // it is our path that is bad
-                _judge.OnNotReached(group.Exit, host, now);
-                break;
-            default:
-                return; // its policy, which it may have
-        }
+        bool reached = status is ProxyStatus.Connected or ProxyStatus.ConnectionRefused;
+        if (!reached && (group.Active is not { } path || now - path.Health.LastHeard > PathHeard)) return; // it is our path that is bad
+        if (!_judge.TakesNote(group.Exit, host, status, took, now)) return;
 
         // The stream that tells is still there.
         if (HasChoice(group.Number) && _judge.TryCondemn(group.Exit, idle: _sessions.StreamsOf(connection) <= 1, now, out string reason)) _sessions.Client!.Leave(group, reason, now);
@@ -351,7 +365,7 @@ internal sealed partial class ClientService : IOnionStreams, IOnionDatagrams
         {
             ushort number = ++_nextAssociation;
             if (!_associations.TryAdd((group, number), association)) continue;
-            association.Ways[route] = new AssociationWay(group, number);
+            association.Ways[route] = new AssociationWay(group, number, null);
             return true;
         }
 
@@ -364,7 +378,8 @@ internal sealed partial class ClientService : IOnionStreams, IOnionDatagrams
         if (!association.IsDisposed && _associations.Count < 4096 && GroupFor(association.Isolation, route, now) is { } group) TryRegister(association, route, group.Number);
     }
 
-    private sealed record AssociationWay(int Group, ushort Number);
+    /// <param name="Carrier">By way of an exit that is a hidden service; else null, and the group and the number in it say which way.</param>
+    private sealed record AssociationWay(int Group, ushort Number, IServiceAssociation? Carrier);
 
     private void OnUdp(long group, ReadOnlyMemory<byte> record, Instant now)
     {
@@ -382,12 +397,14 @@ internal sealed partial class ClientService : IOnionStreams, IOnionDatagrams
     {
         private readonly ClientService _service;
         private readonly Channel<OnionDatagram> _received;
+        private readonly CancellationTokenSource _ended = new();
         private int _disposed;
 
         public Association(ClientService service, IsolationKey isolation)
         {
             _service = service;
             Isolation = isolation;
+            End = _ended.Token;
             _received = Channel.CreateBounded<OnionDatagram>(
                 new BoundedChannelOptions(256) { FullMode = BoundedChannelFullMode.DropOldest, SingleReader = true, SingleWriter = true },
                 _ => service.Drops.Count(DropReason.SlowReader));
@@ -396,6 +413,8 @@ internal sealed partial class ClientService : IOnionStreams, IOnionDatagrams
         public IsolationKey Isolation { get; }
 
         public bool IsDisposed => Volatile.Read(ref _disposed) != 0;
+
+        public CancellationToken End { get; }
 
         /// <summary>By route: null while it is being made.</summary>
         public ConcurrentDictionary<int, AssociationWay?> Ways { get; } = new();
@@ -411,7 +430,7 @@ internal sealed partial class ClientService : IOnionStreams, IOnionDatagrams
             }
 
             int route = _service._exits.RouteOf(to);
-            if (!Ways.TryGetValue(route, out AssociationWay? way) && Ways.TryAdd(route, null)) _service._sessions.Post(now => _service.Register(this, route, now));
+            if (!Ways.TryGetValue(route, out AssociationWay? way) && Ways.TryAdd(route, null)) Open(route);
             if (way is null)
             {
                 _service.Drops.Count(DropReason.NoPath);
@@ -420,6 +439,7 @@ internal sealed partial class ClientService : IOnionStreams, IOnionDatagrams
 
             Span<byte> record = stackalloc byte[2 + ProxyWire.MaxDestinationBytes + ProxyWire.MaxRecordBytes];
             int length = ProxyWire.WriteRecord(way.Number, to, payload, record);
+            if (way.Carrier is { } carrier && length > 0) return carrier.TrySend(ServiceUdp.Outside, record[2..length]);
             if (length is 0 or > ProxyWire.MaxRecordBytes)
             {
                 _service.Drops.Count(DropReason.TooLarge);
@@ -431,6 +451,12 @@ internal sealed partial class ClientService : IOnionStreams, IOnionDatagrams
             return false;
         }
 
+        private void Open(int route)
+        {
+            if (_service._exits.ServicesOf(route).Count > 0) _ = _service.CarryHiddenAsync(this, route, null);
+            else _service._sessions.Post(now => _service.Register(this, route, now));
+        }
+
         public void Arrived(in OnionDatagram datagram) => _received.Writer.TryWrite(datagram);
 
         public void Dispose()
@@ -438,9 +464,11 @@ internal sealed partial class ClientService : IOnionStreams, IOnionDatagrams
             if (Interlocked.Exchange(ref _disposed, 1) != 0) return;
             _service._sessions.Post(_ =>
             {
-                foreach (AssociationWay? way in Ways.Values) if (way is not null) _service._associations.Remove((way.Group, way.Number));
+                foreach (AssociationWay? way in Ways.Values) if (way is { Carrier: null }) _service._associations.Remove((way.Group, way.Number));
             });
             _received.Writer.TryComplete();
+            _ended.Cancel();
+            _ended.Dispose();
         }
     }
 }

@@ -7,17 +7,19 @@ namespace Oxen.Router.Hosting;
 
 /// <summary>Exits for the destinations of some networks.</summary>
 /// <param name="Ranges">Destinations; of several routes that have one, the longest range wins.</param>
-/// <param name="Exits">The best first.</param>
-internal sealed record ExitRoute(IReadOnlyList<IpPrefix> Ranges, IReadOnlyList<RouterId> Exits);
+/// <param name="Exits">Routers, the best first. Empty: the exits are hidden services.</param>
+/// <param name="Services">Hidden services that are exits, by their names in `.loki`, the best first. A route has either these or routers.</param>
+internal sealed record ExitRoute(IReadOnlyList<IpPrefix> Ranges, IReadOnlyList<RouterId> Exits, IReadOnlyList<string> Services);
 
 /// <summary>
 /// Which exits a client uses for which destination. The client's own word alone: what exits announce only keeps them out of
 /// traffic that they do not offer, and never draws any to them.
 /// </summary>
 /// <param name="Usual">For names, and for addresses of no route; the best first, empty: any exit that goes everywhere.</param>
-internal sealed record ExitMap(IReadOnlyList<RouterId> Usual, IReadOnlyList<ExitRoute> Routes)
+/// <param name="UsualServices">In place of routers: hidden services that are exits.</param>
+internal sealed record ExitMap(IReadOnlyList<RouterId> Usual, IReadOnlyList<string> UsualServices, IReadOnlyList<ExitRoute> Routes)
 {
-    public static ExitMap None { get; } = new([], []);
+    public static ExitMap None { get; } = new([], [], []);
 
     /// <summary>The number of a destination's route; -1: the usual exits.</summary>
     public int RouteOf(in ProxyDestination destination)
@@ -36,6 +38,9 @@ internal sealed record ExitMap(IReadOnlyList<RouterId> Usual, IReadOnlyList<Exit
 
         return best;
     }
+
+    /// <summary>Hidden services that are the exits of a route; empty: routers are.</summary>
+    public IReadOnlyList<string> ServicesOf(int route) => route < 0 ? UsualServices : Routes[route].Services;
 
     public IReadOnlyList<RouterId> ExitsOf(int route) => route < 0 ? Usual : Routes[route].Exits;
 }

@@ -91,7 +91,7 @@ internal sealed class HostedService : IHostedService
 
     public void OnUdp(HiddenServiceSession session, ReadOnlySpan<byte> record)
     {
-        if (ServiceUdp.TryRead(record, out ushort association, out ushort port, out ReadOnlySpan<byte> payload)) _datagrams.Writer.TryWrite(new ServiceDatagram(session.Number, association, port, payload.ToArray()));
+        if (ServiceUdp.TryRead(record, out ushort association, out ushort port, out ReadOnlySpan<byte> payload) && (port != ServiceUdp.Outside || Machine.IsExit)) _datagrams.Writer.TryWrite(new ServiceDatagram(session.Number, association, port, payload.ToArray()));
         else _drops.Count(DropReason.BadRecord);
     }
 
@@ -113,9 +113,10 @@ internal sealed class HostedService : IHostedService
         try
         {
             (WireResult result, StreamKind kind, ProxyDestination target) = await StreamHeader.ReadAsync(bridge.Transport.Input, HeaderTime, _time, _end).ConfigureAwait(false);
-            var stream = new ServiceStream(bridge, target.Name ?? "", target.Port, client);
+            var stream = new ServiceStream(bridge, target, client);
             if (result == WireResult.Incomplete) await StreamOpening.AbandonAsync(bridge).ConfigureAwait(false);
-            else if (result == WireResult.Malformed || (kind == StreamKind.Connect && !target.IsName)) await stream.RefuseAsync(ProxyStatus.Malformed, _end).ConfigureAwait(false);
+            else if (stream.IsOutward && !Machine.IsExit) await stream.RefuseAsync(ProxyStatus.PolicyRefused, _end).ConfigureAwait(false);
+            else if (result == WireResult.Malformed) await stream.RefuseAsync(ProxyStatus.Malformed, _end).ConfigureAwait(false);
             else if (kind != StreamKind.Connect) await stream.RefuseAsync(ProxyStatus.NotOffered, _end).ConfigureAwait(false);
             else if (!room || !_streams.Writer.TryWrite(stream)) await stream.RefuseAsync(ProxyStatus.Limit, _end).ConfigureAwait(false);
         }

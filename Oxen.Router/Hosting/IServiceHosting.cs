@@ -40,7 +40,7 @@ internal interface IHostedService : IAsyncDisposable
 /// <summary>One datagram from a client of a service.</summary>
 /// <param name="Client">A number for one client's session; it says nothing of who it is.</param>
 /// <param name="Association">The client's number for one of its programs' sockets.</param>
-/// <param name="Port">The service's port that it is for.</param>
+/// <param name="Port">The service's port that it is for; 0, at an exit: the outside, and a destination stands before the datagram.</param>
 internal readonly record struct ServiceDatagram(long Client, ushort Association, ushort Port, ReadOnlyMemory<byte> Payload);
 
 /// <param name="Published">Whether clients can find it.</param>

@@ -73,6 +73,7 @@ internal sealed class RouterNode : IControlEvents, IAsyncDisposable
             _sessions.Client = new ClientSessions(PathTransport, _sessions.Outlets, _sessions, options.Entropy(), _sessions.Drops, tunnel) { TokenFor = exit => options.Tokens.GetValueOrDefault(exit) };
             Client = new ClientService(this, _sessions, _control, options.Exits, anyExit: options.Client.Exit.IsNone);
             Hidden = new HiddenHost(options, NetworkClock, _sessions, _control);
+            Client.UseServices(Hidden.Clients);
         }
         else
         {

@@ -83,7 +83,18 @@ internal sealed class ServiceClients(RouterNodeOptions options, SessionLoop sess
         }
     }
 
-    public async ValueTask<IServiceAssociation> AssociateAsync(ServiceAddress service, IsolationKey isolation, CancellationToken cancel)
+    /// <summary>A stream to a service that is an exit, for the header and the answer of docs/protocol/proxy.md.</summary>
+    /// <exception cref="OnionUnavailableException">The service is not reached; the message says why, in words for the user.</exception>
+    public async ValueTask<OnionStream> OpenOutwardAsync(ServiceAddress exit, IsolationKey isolation, CancellationToken cancel)
+    {
+        RequireFullPackets();
+        return await TakeAsync(exit, isolation, cancel).ConfigureAwait(false);
+    }
+
+    public ValueTask<IServiceAssociation> AssociateAsync(ServiceAddress service, IsolationKey isolation, CancellationToken cancel) => AssociateAsync(service, isolation, outward: false, cancel);
+
+    /// <param name="outward">With the outside, by way of a service that is an exit: all has port <see cref="ServiceUdp.Outside"/>, and a destination before the datagram.</param>
+    public async ValueTask<IServiceAssociation> AssociateAsync(ServiceAddress service, IsolationKey isolation, bool outward, CancellationToken cancel)
     {
         RequireFullPackets();
         var ready = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -95,7 +106,7 @@ internal sealed class ServiceClients(RouterNodeOptions options, SessionLoop sess
             {
             }
 
-            var made = new Association(this, client, reach.NextAssociation);
+            var made = new Association(this, client, reach.NextAssociation, outward);
             reach.Associations.Add(made.Number, made);
             if (client.State == HiddenClientState.Ready) ready.SetResult();
             else reach.WaitingForReady.Add(ready);
@@ -300,10 +311,12 @@ internal sealed class ServiceClients(RouterNodeOptions options, SessionLoop sess
         private readonly ServiceClients _owner;
         private readonly HiddenClient _client;
         private readonly Channel<ServiceReply> _received;
+        private readonly bool _outward;
         private int _disposed;
 
-        public Association(ServiceClients owner, HiddenClient client, ushort number)
+        public Association(ServiceClients owner, HiddenClient client, ushort number, bool outward)
         {
+            _outward = outward;
             _owner = owner;
             _client = client;
             Number = number;
@@ -330,7 +343,11 @@ internal sealed class ServiceClients(RouterNodeOptions options, SessionLoop sess
             return false;
         }
 
-        public void Arrived(ushort port, ReadOnlySpan<byte> payload) => _received.Writer.TryWrite(new ServiceReply(port, payload.ToArray()));
+        public void Arrived(ushort port, ReadOnlySpan<byte> payload)
+        {
+            if (port == ServiceUdp.Outside == _outward) _received.Writer.TryWrite(new ServiceReply(port, payload.ToArray()));
+            else _owner.Drops.Count(DropReason.BadRecord);
+        }
 
         public void Dispose()
         {

@@ -8,13 +8,19 @@ namespace Oxen.Router.Hosting;
 /// A stream that a client opened to a hidden service, its header read. Nothing but the answer stands before its raw bytes:
 /// <see cref="AcceptAsync"/> or <see cref="RefuseAsync"/>, once.
 /// </summary>
-internal sealed class ServiceStream(OnionStream stream, string host, ushort port, long client) : OnionStream
+internal sealed class ServiceStream(OnionStream stream, ProxyDestination target, long client) : OnionStream
 {
+    /// <summary>What the client asked for: the service itself, or, of an exit, something of the outside.</summary>
+    public ProxyDestination Target { get; } = target;
+
+    /// <summary>It goes to the outside: a service that is an exit gets such streams, no other.</summary>
+    public bool IsOutward => !Target.IsNone && (!Target.IsName || ServiceNames.ZoneOf(Target.Name) == NameZone.Outside);
+
     /// <summary>The name that the client asked for, such as `www.&lt;52 digits&gt;.loki`: a claim, as a Host header is.</summary>
-    public string Host { get; } = host;
+    public string Host => Target.Name ?? "";
 
     /// <summary>The port that the client asked for.</summary>
-    public ushort Port { get; } = port;
+    public ushort Port => Target.Port;
 
     /// <summary>A number for one client's session, the same in all its streams; it says nothing of who it is.</summary>
     public long Client { get; } = client;

@@ -120,7 +120,7 @@ internal sealed class TwinServices : IServiceStreams, IServiceHosting, IDisposab
         {
             ReadResult read = await far.Transport.Input.ReadAsync();
             far.Transport.Input.AdvanceTo(read.Buffer.GetPosition(1));
-            var stream = new ServiceStream(far, host, port, client: 7);
+            var stream = new ServiceStream(far, ProxyDestination.TryFromHost(host, port, out ProxyDestination target) ? target : default, client: 7);
             if (!_streams.Writer.TryWrite(stream)) await stream.RefuseAsync(ProxyStatus.ConnectionRefused);
         }
 

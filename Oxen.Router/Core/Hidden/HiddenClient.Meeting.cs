@@ -111,6 +111,15 @@ internal sealed partial class HiddenClient
         if (State == HiddenClientState.LookingUp) State = HiddenClientState.Meeting;
         if (++_attempts > MaxAttempts)
         {
+            if (_rounds < LookAgainAfter.Length)
+            {
+                _lookAgainAt = now + LookAgainAfter[_rounds++];
+                _attempts = 0;
+                _content = null;
+                _instances.Clear();
+                return;
+            }
+
             Lose("the service does not come to any rendezvous", now);
             return;
         }

@@ -35,6 +35,10 @@ internal sealed partial class HiddenClient : IHiddenPathOwner, IDisposable
 {
     // Ours.
     private const int MaxAttempts = 6;
+
+    // A service that was started anew is unknown to its former introduction relays, and keepers may not have its new introset yet: after
+    // these pauses it is looked up again.
+    private static readonly TimeSpan[] LookAgainAfter = [TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(3)];
     private static readonly TimeSpan AttemptPatience = TimeSpan.FromSeconds(8);
     private static readonly TimeSpan Repeat = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan AskAgain = TimeSpan.FromMilliseconds(1500);
@@ -61,6 +65,8 @@ internal sealed partial class HiddenClient : IHiddenPathOwner, IDisposable
     private Attempt? _attempt;
     private int _attempts;
     private int _connections;
+    private int _rounds;
+    private Instant _lookAgainAt = Instant.Never;
     private Instant _renewAt = Instant.Never;
 
     /// <param name="quic">Shared by all clients; the address of a connection names the client.</param>
@@ -114,7 +120,7 @@ internal sealed partial class HiddenClient : IHiddenPathOwner, IDisposable
     {
         get
         {
-            Instant next = _renewAt;
+            Instant next = Instant.Earlier(_renewAt, _lookAgainAt);
             if (_lookup is { } lookup) next = Instant.Earlier(next, lookup.NextDeadline);
             if (_attempt is { } attempt) next = Instant.Earlier(next, Instant.Earlier(attempt.Retry, attempt.Deadline));
             if (_health is { } health) next = Instant.Earlier(next, health.NextDeadline);
@@ -126,7 +132,7 @@ internal sealed partial class HiddenClient : IHiddenPathOwner, IDisposable
     public void Open(Instant now)
     {
         if (State != HiddenClientState.Idle) return;
-        _attempts = 0;
+        _attempts = _rounds = 0;
         _badIntroductions.Clear();
         _badRendezvous.Clear();
         _absent.Clear();
@@ -154,6 +160,12 @@ internal sealed partial class HiddenClient : IHiddenPathOwner, IDisposable
         {
             _renewAt = Instant.Never;
             if (_attempt is null) Meet(now);
+        }
+
+        if (_lookAgainAt <= now)
+        {
+            _lookAgainAt = Instant.Never;
+            Meet(now);
         }
 
         if (_attempt is { } attempt && attempt.Deadline <= now) FailAttempt("the service did not come in time", now);
@@ -334,7 +346,7 @@ internal sealed partial class HiddenClient : IHiddenPathOwner, IDisposable
         DropJoint(now);
         _joint = new HiddenJoint(path, new JointSeal(keys, isClient: true), _context.Paths.Outlets, _context.Drops);
         _health = new PathHealth(1, roundTrip, now);
-        _attempts = 0;
+        _attempts = _rounds = 0;
         _renewAt = path.Expires - LeaveBefore;
         if (continued && Quic is { IsClosed: false } quic)
         {
@@ -387,7 +399,7 @@ internal sealed partial class HiddenClient : IHiddenPathOwner, IDisposable
         _lookup?.Cancel();
         _lookup = null;
         DropAttempt(now);
-        _renewAt = Instant.Never;
+        _renewAt = _lookAgainAt = Instant.Never;
         QuicConnection? quic = Quic;
         Quic = null;
         if (quic is { IsClosed: false })

@@ -91,6 +91,9 @@ internal sealed partial class HiddenService : IHiddenPathOwner, IDisposable
 
     public ServiceAddress Address => _key.Address;
 
+    /// <summary>Whether it takes what goes to the outside.</summary>
+    public bool IsExit => _options.IsExit;
+
     public int SessionCount => _sessions.Count;
 
     public IReadOnlyCollection<HiddenServiceSession> Sessions => _sessions.Values;

@@ -21,6 +21,9 @@ internal sealed class HiddenServiceOptions
     /// <summary>X25519 keys of those who may come; empty: everybody who knows the address.</summary>
     public IReadOnlyList<byte[]> Clients { get; init; } = [];
 
+    /// <summary>It is an exit: streams and datagrams to the outside are given to whoever serves it. Not announced; who asks is told.</summary>
+    public bool IsExit { get; init; }
+
     /// <summary>Clients that are answered a second, each with a path of its own, and after a rest.</summary>
     public double AnswersPerSecond { get; init; } = 10;
 

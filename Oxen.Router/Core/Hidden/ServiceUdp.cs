@@ -8,11 +8,17 @@ namespace Oxen.Router.Core.Hidden;
 //   +-------------+--------+----------+
 //   | association | port   | datagram |      both ways the same: the client's number for its socket, the service's port
 //   +-------------+--------+----------+
+//
+// Port 0: to or from the outside, at a service that is an exit. Then a destination stands before the datagram, as in the UDP record of
+// docs/protocol/proxy.md.
 
 /// <summary>Codec of UDP records inside a joint.</summary>
 internal static class ServiceUdp
 {
     public const int HeadBytes = 4;
+
+    /// <summary>The port of what goes to the outside.</summary>
+    public const ushort Outside = 0;
 
     public const int MaxPayloadBytes = JointSeal.MaxRecordBytes - HeadBytes;
 
@@ -33,6 +39,6 @@ internal static class ServiceUdp
         association = BinaryPrimitives.ReadUInt16BigEndian(record);
         port = BinaryPrimitives.ReadUInt16BigEndian(record[2..]);
         payload = record[HeadBytes..];
-        return port != 0;
+        return true;
     }
 }

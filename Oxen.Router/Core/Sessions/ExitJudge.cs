@@ -1,5 +1,5 @@
 using System.Globalization;
-using Oxen.Router.Core.Directory;
+using Oxen.Router.Core.Wire;
 
 namespace Oxen.Router.Core.Sessions;
 
@@ -15,7 +15,9 @@ namespace Oxen.Router.Core.Sessions;
 // through. A minute passes between two such decisions: where all exits are alike, the trouble is not the exit's.
 //
 /// <summary>Judges exits by how connections through them fare. Of one client, on its session thread; bounded.</summary>
-internal sealed class ExitJudge
+/// <typeparam name="T">Names an exit: a router's id, or a hidden service's address.</typeparam>
+internal sealed class ExitJudge<T>
+    where T : struct, IEquatable<T>
 {
     private const int MaxExits = 256;
     private const int LeastFailed = 4, LeastHosts = 3;
@@ -55,12 +57,12 @@ internal sealed class ExitJudge
         }
     }
 
-    private readonly Dictionary<RouterId, Record> _records = [];
+    private readonly Dictionary<T, Record> _records = [];
     private Instant _restsUntil = new(long.MinValue / 2);
 
     /// <summary>The exit connected to a host.</summary>
     /// <param name="took">From the question to the answer.</param>
-    public void OnConnected(RouterId exit, TimeSpan took, Instant now)
+    public void OnConnected(T exit, TimeSpan took, Instant now)
     {
         Record record = Of(exit);
         record.Forgive();
@@ -70,24 +72,43 @@ internal sealed class ExitJudge
     }
 
     /// <summary>The exit reached somebody who did not want the connection.</summary>
-    public void OnRefused(RouterId exit)
+    public void OnRefused(T exit)
     {
         if (_records.TryGetValue(exit, out Record? record)) record.Forgive();
     }
 
     /// <summary>The exit reached nobody, or did not answer.</summary>
     /// <param name="host">Some number of the host, the same for the same.</param>
-    public void OnNotReached(RouterId exit, int host, Instant now)
+    public void OnNotReached(T exit, int host, Instant now)
     {
         Record record = Of(exit);
         if (record.Failed++ == 0) record.FirstFailed = now;
         if (record.Hosts.Count < LeastHosts) record.Hosts.Add(host);
     }
 
+    /// <summary>What the exit answered to a stream. False: it says nothing of the exit, or only of its policy.</summary>
+    public bool TakesNote(T exit, int host, ProxyStatus status, TimeSpan took, Instant now)
+    {
+        switch (status)
+        {
+            case ProxyStatus.Connected:
+                OnConnected(exit, took, now);
+                return true;
+            case ProxyStatus.ConnectionRefused:
+                OnRefused(exit);
+                return true;
+            case ProxyStatus.NameNotResolved or ProxyStatus.NetworkUnreachable or ProxyStatus.HostUnreachable or ProxyStatus.TimedOut or ProxyStatus.Limit or ProxyStatus.Failed:
+                OnNotReached(exit, host, now);
+                return true;
+            default:
+                return false; // its policy, which it may have
+        }
+    }
+
     /// <summary>Whether to leave this exit for another now.</summary>
     /// <param name="idle">Nothing is open through it.</param>
     /// <param name="reason">In words for the user.</param>
-    public bool TryCondemn(RouterId exit, bool idle, Instant now, out string reason)
+    public bool TryCondemn(T exit, bool idle, Instant now, out string reason)
     {
         reason = "";
         if (now < _restsUntil || !_records.TryGetValue(exit, out Record? record)) return false;
@@ -112,19 +133,19 @@ internal sealed class ExitJudge
         return true;
     }
 
-    private TimeSpan? BestOfOthers(RouterId exit, Instant now)
+    private TimeSpan? BestOfOthers(T exit, Instant now)
     {
         TimeSpan? best = null;
-        foreach ((RouterId id, Record record) in _records)
+        foreach ((T id, Record record) in _records)
         {
-            if (id == exit || record.Timed < LeastCompared || now - record.LastTimed > Remembers) continue;
+            if (id.Equals(exit) || record.Timed < LeastCompared || now - record.LastTimed > Remembers) continue;
             if (best is null || record.Typical < best) best = record.Typical;
         }
 
         return best;
     }
 
-    private Record Of(RouterId exit)
+    private Record Of(T exit)
     {
         if (_records.TryGetValue(exit, out Record? known)) return known;
         if (_records.Count >= MaxExits) _records.Clear();

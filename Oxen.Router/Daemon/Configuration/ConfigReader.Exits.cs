@@ -1,6 +1,9 @@
+using Oxen.Router.Client;
 using Oxen.Router.Core.Directory;
+using Oxen.Router.Core.Hidden;
 using Oxen.Router.Core.Paths;
 using Oxen.Router.Core.Sessions;
+using Oxen.Router.Core.Wire;
 using Tomlyn.Syntax;
 
 namespace Oxen.Router.Daemon.Configuration;
@@ -32,19 +35,40 @@ internal sealed partial class ConfigReader
 
             if (!entry.Values.ContainsKey("exits")) MissingKey(entry, "exits", "exits = [\"64 hexadecimal digits\"]");
             var exits = new List<RouterId>();
+            var services = new List<string>();
             foreach ((string text, SourceSpan span) in Entries(entry, "exits"))
             {
-                if (!RouterId.TryParse(text, out RouterId id)) Report(span, ConfigDiagnostic.WrongValue, $"expected an exit's router id (64 hexadecimal digits), found \"{Shorten(text)}\"", "`oxen contacts show` tells the exits of a list.");
+                string name = text.ToLowerInvariant();
+                if (IsServiceName(name))
+                {
+                    if (services.Contains(name)) Report(span, ConfigDiagnostic.WrongValue, "this exit is named twice", "");
+                    else services.Add(name);
+                    if (exits.Count > 0) Report(span, ConfigDiagnostic.Contradiction, "an entry names routers or hidden services, not both", "Write two entries.");
+                    continue;
+                }
+
+                if (services.Count > 0) Report(span, ConfigDiagnostic.Contradiction, "an entry names routers or hidden services, not both", "Write two entries.");
+                if (!RouterId.TryParse(text, out RouterId id)) Report(span, ConfigDiagnostic.WrongValue, $"expected an exit's router id (64 hexadecimal digits) or a hidden service's name in .loki, found \"{Shorten(text)}\"", "`oxen contacts show` tells the exits of a list.");
                 else if (exits.Contains(id)) Report(span, ConfigDiagnostic.WrongValue, "this exit is named twice", "");
                 else exits.Add(id);
             }
 
-            if (exits.Count > MaxExitsOfOne) Report(entry.Values["exits"].Value!.Span, ConfigDiagnostic.WrongValue, $"`exits` has more than {MaxExitsOfOne} entries", "");
-            map.Add(new ExitMapEntry(Ranges(entry), exits, Token(entry)));
+            if (exits.Count + services.Count > MaxExitsOfOne) Report(entry.Values["exits"].Value!.Span, ConfigDiagnostic.WrongValue, $"`exits` has more than {MaxExitsOfOne} entries", "");
+            if (services.Count > 0 && entry.Values.TryGetValue("token", out KeyValueSyntax? token)) Report(token.Span, ConfigDiagnostic.Contradiction, "hidden services ask for no tokens: they let clients in by their keys", "Name the service and the client's key in `service_keys` of [client].");
+            map.Add(new ExitMapEntry(Ranges(entry), exits, services, Token(entry)));
         }
+
+        if (_sections["client"].Values.TryGetValue("exit", out KeyValueSyntax? one) && map.Exists(e => e.Ranges.Count == 0 && e.Services.Count > 0)) Report(one.Span, ConfigDiagnostic.Contradiction, "`exit` names a router, and an entry of [[client.exits]] without ranges names hidden services for the same traffic", "Leave one of them out.");
+        if (map.Exists(e => e.Ranges.Count == 0 && e.Services.Count > 0) && map.Exists(e => e.Ranges.Count == 0 && e.Exits.Count > 0)) Report(_arrays["client.exits"][0].Span!.Value, ConfigDiagnostic.Contradiction, "entries of [[client.exits]] without ranges name routers and hidden services for the same traffic", "Leave one kind out, or give one of them ranges.");
 
         return map;
     }
+
+    // The address, or a short name that is looked up when it is needed.
+    private static bool IsServiceName(string text) =>
+        text.Length <= ProxyDestination.MaxNameBytes && ServiceNames.ZoneOf(text) == NameZone.Service && text.Length > ServiceAddress.Ending.Length
+        && ProxyDestination.TryFromHost(text, 0, out ProxyDestination name) && name.IsName
+        && (text.Split('.')[^2] is var label && (label.Length != ServiceAddress.TextLength || ServiceAddress.TryParse(label, out _)));
 
     private List<IpPrefix> Ranges(ConfigSection section)
     {

@@ -37,12 +37,14 @@ internal sealed partial class ConfigReader
             if (!roles.HasFlag(RouterRoles.Client) && roles != RouterRoles.None) Report(section.Span!.Value, ConfigDiagnostic.Contradiction, "a hidden service is reached over a client's paths, and `roles` does not have \"client\"", "Add \"client\" to `roles`; `socks` and `http` in [client] may be \"off\".");
             if (client.PacketSize != Core.Onion.SizeClass.Full) Report(section.Span!.Value, ConfigDiagnostic.Contradiction, "a hidden service needs packets of the full size, and `packet_size` is \"reduced\"", "Set packet_size = \"full\" in [client].");
             string name = ServiceName(section);
+            bool isExit = Truth(section, "exit", false);
             if (name.Length > 0 && services.Exists(s => s.Name == name)) Report(section.Values["name"].Value!.Span, ConfigDiagnostic.WrongValue, $"two services are named \"{name}\"", "");
             services.Add(new ServiceConfig
             {
                 Name = name,
                 KeyFile = Path(section, "key", required: true),
-                Ports = Ports(section),
+                Ports = Ports(section, isExit),
+                IsExit = isExit,
                 Texts = Texts(section),
                 Records = Records(section),
                 Clients = Clients(section),
@@ -71,12 +73,12 @@ internal sealed partial class ConfigReader
         return "";
     }
 
-    private List<PortMapping> Ports(ConfigSection section)
+    private List<PortMapping> Ports(ConfigSection section, bool mayBeNone)
     {
         var ports = new List<PortMapping>();
         if (!section.Values.TryGetValue("ports", out KeyValueSyntax? item))
         {
-            MissingKey(section, "ports", "ports = [\"80 -> 127.0.0.1:8080\"]");
+            if (!mayBeNone) MissingKey(section, "ports", "ports = [\"80 -> 127.0.0.1:8080\"]");
             return ports;
         }
 
@@ -89,7 +91,7 @@ internal sealed partial class ConfigReader
             else ports.Add(mapping!);
         }
 
-        if (ports.Count == 0 && _diagnostics.Count == before) Report(item.Value!.Span, ConfigDiagnostic.WrongValue, "`ports` is empty: nobody could reach anything", "Write ports = [\"80 -> 127.0.0.1:8080\"].");
+        if (ports.Count == 0 && !mayBeNone && _diagnostics.Count == before) Report(item.Value!.Span, ConfigDiagnostic.WrongValue, "`ports` is empty: nobody could reach anything", "Write ports = [\"80 -> 127.0.0.1:8080\"].");
         return ports;
     }
 

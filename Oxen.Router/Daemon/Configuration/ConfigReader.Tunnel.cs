@@ -13,10 +13,11 @@ internal sealed partial class ConfigReader
     // 253 to 255 are the kernel's own tables, 0 is "unspecified" (ip-route(8)).
     private const long FirstTable = 256, LastNumber = uint.MaxValue;
 
-    private TunConfig? Tun(ConfigSection section, RouterRoles roles)
+    private TunConfig? Tun(ConfigSection section, RouterRoles roles, List<ExitMapEntry> exits)
     {
         if (section.Span is not { } span) return null;
         if (!roles.HasFlag(RouterRoles.Client) && roles != RouterRoles.None) Report(span, ConfigDiagnostic.Contradiction, "[tun] is a client's, and `roles` does not have \"client\"", "Add \"client\" to `roles`. An exit's end of the tunnel is `tunnel = true` in [exit].");
+        if (exits.Exists(e => e.Ranges.Count == 0 && e.Services.Count > 0)) Report(span, ConfigDiagnostic.Contradiction, "[tun] sends raw packets, and the usual exits are hidden services, which carry connections and datagrams of the proxies alone", "Name routers in [[client.exits]] without ranges, or leave [tun] out.");
         (bool kill, bool lan) = (Truth(section, "kill_switch", false), Truth(section, "kill_switch_lan", false));
         if (kill && roles.HasFlag(RouterRoles.Relay)) Report(section.Values["kill_switch"].Value!.Span, ConfigDiagnostic.Contradiction, "`kill_switch` lets nothing out past the tunnel, and a relay sends past it", "Run the relay on another machine, or in a network namespace of its own.");
         if (lan && !kill) Report(section.Values["kill_switch_lan"].Value!.Span, ConfigDiagnostic.Contradiction, "`kill_switch_lan` is an exception of `kill_switch`, which is off", "Write kill_switch = true, or leave both out.");

@@ -137,7 +137,8 @@ internal sealed partial class ConfigReader
             Report(router.Values["address"].Value!.Span, ConfigDiagnostic.WrongValue, $"`address` is what others reach this router by, found {shown}", "Write its own address and port.");
         }
 
-        TunConfig? tunnel = Tun(tun, roles);
+        List<ExitMapEntry> exits = ExitMap();
+        TunConfig? tunnel = Tun(tun, roles, exits);
         IPEndPoint reached = shown ?? listen;
         if (roles.HasFlag(RouterRoles.Relay) && shown is null && (reached.Port == 0 || IPAddress.Any.Equals(reached.Address) || IPAddress.IPv6Any.Equals(reached.Address)))
         {
@@ -181,7 +182,7 @@ internal sealed partial class ConfigReader
                 Guards = (int)Integer(client, "guards", 2, 1, 4),
                 Rules = Rules(client, directory),
                 ServiceKeys = ServiceKeys(client),
-                ExitMap = ExitMap(),
+                ExitMap = exits,
             },
             Exit = new ExitConfig
             {

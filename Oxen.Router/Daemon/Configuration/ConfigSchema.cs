@@ -23,7 +23,7 @@ internal static class ConfigSchema
     /// <summary>Sections that may stand in a file more than once, in double brackets.</summary>
     public static readonly IReadOnlyDictionary<string, IReadOnlyList<string>> Tables = new Dictionary<string, IReadOnlyList<string>>(StringComparer.Ordinal)
     {
-        ["service"] = ["name", "key", "ports", "texts", "srv", "clients", "instance", "introductions", "sessions", "streams"],
+        ["service"] = ["name", "key", "ports", "exit", "texts", "srv", "clients", "instance", "introductions", "sessions", "streams"],
         ["client.exits"] = ["ranges", "exits", "token"],
     };
 }

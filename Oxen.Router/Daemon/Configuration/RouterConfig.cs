@@ -129,7 +129,7 @@ internal sealed record ClientConfig
 /// <param name="Ranges">Empty: what no other entry names, and names.</param>
 /// <param name="Exits">The best first.</param>
 /// <param name="Token">32 bytes that all of these exits ask for; empty: none.</param>
-internal sealed record ExitMapEntry(IReadOnlyList<IpPrefix> Ranges, IReadOnlyList<RouterId> Exits, byte[] Token);
+internal sealed record ExitMapEntry(IReadOnlyList<IpPrefix> Ranges, IReadOnlyList<RouterId> Exits, IReadOnlyList<string> Services, byte[] Token);
 
 /// <summary>Which relays a client's paths may take.</summary>
 internal sealed record ClientRules(IReadOnlyList<RouterId> Routers, IReadOnlyList<IpPrefix> Networks, IReadOnlyList<string> Countries, IReadOnlyList<string> Regions, bool PrefersQuick);

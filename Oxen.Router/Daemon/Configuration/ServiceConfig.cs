@@ -14,6 +14,9 @@ internal sealed record ServiceConfig
 
     public required IReadOnlyList<PortMapping> Ports { get; init; }
 
+    /// <summary>Its clients reach the outside through it, as the rules of [exit] allow.</summary>
+    public bool IsExit { get; init; }
+
     public IReadOnlyList<string> Texts { get; init; } = [];
 
     public IReadOnlyList<ServiceRecord> Records { get; init; } = [];

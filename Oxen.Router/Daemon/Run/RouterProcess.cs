@@ -217,6 +217,7 @@ internal sealed class RouterProcess : IAsyncDisposable
 
         if (_config.Roles.HasFlag(RouterRoles.Client)) OpenClient();
         _names = NameEnd.Open(_config.Names, _ledger, _client?.Client, _time);
+        _client?.Client!.UseNames(_names?.Source);
         _relay?.Start(directory);
         if (_relay is not null) _ledger?.ServeNode(_keys!.Identity, _config.ReachedAt, _time);
         _client?.Start(directory);
@@ -233,7 +234,7 @@ internal sealed class RouterProcess : IAsyncDisposable
                 if (_doors.Http is { } http) RouterLog.DoorOpen(_log, "HTTP", http.ToString());
             }
 
-            foreach (ServiceConfig service in _config.Services) _services.Add(await ServiceRunner.StartAsync(service, _client.Hidden!, _log, _time, cancel).ConfigureAwait(false));
+            foreach (ServiceConfig service in _config.Services) _services.Add(await ServiceRunner.StartAsync(service, _client.Hidden!, _config.Exit, _log, _time, cancel).ConfigureAwait(false));
             if (_config.Dns is { } dns)
             {
                 var reach = new ServiceReach(_client.Hidden!.Clients, _client.Hidden.Clients, _names?.Source);
@@ -453,7 +454,8 @@ internal sealed class RouterProcess : IAsyncDisposable
     private static ExitMap ExitMapOf(ClientConfig client)
     {
         RouterId[] usual = [.. client.Exit is { } one ? new[] { one } : [], .. client.ExitMap.Where(e => e.Ranges.Count == 0).SelectMany(e => e.Exits)];
-        return new ExitMap([.. usual.Distinct()], [.. client.ExitMap.Where(e => e.Ranges.Count > 0).Select(e => new ExitRoute(e.Ranges, e.Exits))]);
+        string[] services = [.. client.ExitMap.Where(e => e.Ranges.Count == 0).SelectMany(e => e.Services).Distinct(StringComparer.Ordinal)];
+        return new ExitMap([.. usual.Distinct()], services, [.. client.ExitMap.Where(e => e.Ranges.Count > 0).Select(e => new ExitRoute(e.Ranges, e.Exits, e.Services))]);
     }
 
     private static Dictionary<RouterId, ReadOnlyMemory<byte>> TokensOf(ClientConfig client)

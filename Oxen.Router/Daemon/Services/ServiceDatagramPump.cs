@@ -7,7 +7,8 @@ using Oxen.Router.Hosting;
 namespace Oxen.Router.Daemon.Services;
 
 /// <summary>UDP of a hidden service: for each socket of each client one of ours to what stands behind the port, until it was silent for a while.</summary>
-internal sealed class ServiceDatagramPump(IHostedService service, IReadOnlyDictionary<ushort, IPEndPoint> ports, TimeProvider time)
+/// <param name="exit">Takes what goes to the outside; null: the service is no exit.</param>
+internal sealed class ServiceDatagramPump(IHostedService service, IReadOnlyDictionary<ushort, IPEndPoint> ports, ServiceExit? exit, TimeProvider time)
 {
     private const int MaxSockets = 512;
     private static readonly TimeSpan Idle = TimeSpan.FromSeconds(120);
@@ -29,6 +30,12 @@ internal sealed class ServiceDatagramPump(IHostedService service, IReadOnlyDicti
         {
             await foreach (ServiceDatagram datagram in service.Datagrams.ReadAllAsync(cancel).ConfigureAwait(false))
             {
+                if (datagram.Port == ServiceUdp.Outside)
+                {
+                    exit?.Take(datagram);
+                    continue;
+                }
+
                 // What cannot be sent on is lost, as datagrams are.
                 if (FlowOf(datagram, cancel) is not { } flow) continue;
                 flow.LastUse = time.GetTimestamp();

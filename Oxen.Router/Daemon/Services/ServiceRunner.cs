@@ -9,6 +9,7 @@ using Oxen.Router.Core.Wire;
 using Oxen.Router.Daemon.Configuration;
 using Oxen.Router.Daemon.Keys;
 using Oxen.Router.Daemon.Status;
+using Oxen.Router.Exit;
 using Oxen.Router.Hosting;
 using Oxen.Router.Hosting.Files;
 
@@ -24,29 +25,32 @@ internal sealed class ServiceRunner : IAsyncDisposable
     private readonly ILogger _log;
     private readonly Dictionary<ushort, PortMapping> _ports;
     private readonly ServiceDatagramPump _datagrams;
+    private readonly ServiceExit? _exit;
     private readonly CancellationTokenSource _stop = new();
     private Task _work = Task.CompletedTask;
     private int _open;
 
-    private ServiceRunner(ServiceConfig config, IHostedService service, ILogger log, TimeProvider time)
+    private ServiceRunner(ServiceConfig config, IHostedService service, ExitConfig outside, ILogger log, TimeProvider time)
     {
         _config = config;
         _service = service;
         _log = log;
         _ports = config.Ports.Where(p => !p.IsUdp).ToDictionary(p => p.Port.Port);
-        _datagrams = new ServiceDatagramPump(service, config.Ports.Where(p => p.IsUdp).ToDictionary(p => p.Port.Port, p => p.Target!), time);
+        if (config.IsExit) _exit = new ServiceExit(service, new ExitPolicy(outside.Rules, outside.Except, ExitPolicy.MachineAddresses()), new ExitLimits { ConnectTime = outside.ConnectTime, AssociationIdle = outside.UdpIdle, StreamsInAll = config.Streams }, time);
+        _datagrams = new ServiceDatagramPump(service, config.Ports.Where(p => p.IsUdp).ToDictionary(p => p.Port.Port, p => p.Target!), _exit, time);
     }
 
     public string Name => _config.Name;
 
     public ServiceAddress Address => _service.Address;
 
+    /// <param name="outside">Where a service goes that is an exit.</param>
     /// <exception cref="Terminal.UserException">The key file is missing, open or damaged.</exception>
-    public static Task<ServiceRunner> StartAsync(ServiceConfig config, IServiceHosting hosting, ILogger log, TimeProvider time, CancellationToken cancel) =>
-        StartAsync(config, ServiceKeyFile.LoadService(config.KeyFile).Seed, hosting, log, time, cancel);
+    public static Task<ServiceRunner> StartAsync(ServiceConfig config, IServiceHosting hosting, ExitConfig outside, ILogger log, TimeProvider time, CancellationToken cancel) =>
+        StartAsync(config, ServiceKeyFile.LoadService(config.KeyFile).Seed, hosting, outside, log, time, cancel);
 
     /// <param name="seed">Of the service's key; wiped when it returns.</param>
-    public static async Task<ServiceRunner> StartAsync(ServiceConfig config, byte[] seed, IServiceHosting hosting, ILogger log, TimeProvider time, CancellationToken cancel)
+    public static async Task<ServiceRunner> StartAsync(ServiceConfig config, byte[] seed, IServiceHosting hosting, ExitConfig outside, ILogger log, TimeProvider time, CancellationToken cancel)
     {
         try
         {
@@ -61,11 +65,12 @@ internal sealed class ServiceRunner : IAsyncDisposable
                     Texts = [.. config.Texts.Select(Encoding.UTF8.GetBytes)],
                     Clients = config.Clients,
                     MaxSessions = config.Sessions,
+                    IsExit = config.IsExit,
                 },
                 cancel).ConfigureAwait(false);
-            var runner = new ServiceRunner(config, service, log, time);
+            var runner = new ServiceRunner(config, service, outside, log, time);
             RouterLog.ServiceBegins(log, config.Name, service.Address.ToString());
-            runner._work = Task.WhenAll(runner.AcceptAsync(), runner._datagrams.RunAsync(runner._stop.Token), runner.TellAsync());
+            runner._work = Task.WhenAll(runner.AcceptAsync(), runner._datagrams.RunAsync(runner._stop.Token), runner.TellAsync(), runner._exit?.SweepAsync(runner._stop.Token) ?? Task.CompletedTask);
             return runner;
         }
         catch (ArgumentException e)
@@ -81,7 +86,7 @@ internal sealed class ServiceRunner : IAsyncDisposable
     public async Task<ServiceStatus> ReadStatusAsync()
     {
         HostedServiceView view = await _service.ReadViewAsync().ConfigureAwait(false);
-        return new ServiceStatus(Name, view.Address.ToString(), view.Published, view.Keepers, view.KeepersAsked, view.Introductions, view.Sessions, view.Meetings, Volatile.Read(ref _open), _datagrams.Count);
+        return new ServiceStatus(Name, view.Address.ToString(), view.Published, view.Keepers, view.KeepersAsked, view.Introductions, view.Sessions, view.Meetings, Volatile.Read(ref _open), _datagrams.Count + (_exit?.Associations ?? 0));
     }
 
     public async ValueTask DisposeAsync()
@@ -89,6 +94,7 @@ internal sealed class ServiceRunner : IAsyncDisposable
         await _stop.CancelAsync().ConfigureAwait(false);
         await _service.DisposeAsync().ConfigureAwait(false);
         await _work.ConfigureAwait(false);
+        _exit?.Dispose();
         _stop.Dispose();
     }
 
@@ -122,6 +128,13 @@ internal sealed class ServiceRunner : IAsyncDisposable
 
     private async Task ServeAsync(ServiceStream stream)
     {
+        if (_exit is not null && stream.IsOutward)
+        {
+            await _exit.ServeAsync(stream, _stop.Token).ConfigureAwait(false);
+            Interlocked.Decrement(ref _open);
+            return;
+        }
+
         if (!_ports.TryGetValue(stream.Port, out PortMapping? mapping))
         {
             await RefuseAsync(stream, ProxyStatus.PolicyRefused).ConfigureAwait(false);

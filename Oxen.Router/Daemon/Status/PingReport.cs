@@ -38,12 +38,12 @@ internal sealed record PingReport
             if (ServiceNames.ZoneOf(lower) == NameZone.Outside)
             {
                 PathMeasure toExit = await client.Client!.MeasureAsync(cancel).ConfigureAwait(false);
-                return Of(name, "", toExit, "the way from the exit on is not measured: an exit sends no pings for its clients");
+                return Of(name, "", client.Client.LeavesByService, toExit, "the way from the exit on is not measured: an exit sends no pings for its clients");
             }
 
             (ServiceAddress service, _) = await ServiceNames.ResolveAsync(lower, names, cancel).ConfigureAwait(false);
             PathMeasure measure = await client.Hidden!.Clients.MeasureAsync(service, cancel).ConfigureAwait(false);
-            return Of(name, service.ToString(), measure, measure.End is null ? "the service did not answer in time" : "");
+            return Of(name, service.ToString(), isService: true, measure, measure.End is null ? "the service did not answer in time" : "");
         }
         catch (OnionUnavailableException e)
         {
@@ -51,9 +51,8 @@ internal sealed record PingReport
         }
     }
 
-    private static PingReport Of(string name, string service, PathMeasure measure, string trouble)
+    private static PingReport Of(string name, string service, bool isService, PathMeasure measure, string trouble)
     {
-        bool isService = service.Length > 0;
         return new PingReport
         {
             Name = name,

@@ -118,6 +118,66 @@ public sealed class HiddenServiceRunTests(HiddenNetwork network) : IClassFixture
         await network.StopAsync(left);
     }
 
+    [Fact]
+    public async Task The_outside_is_reached_by_exits_that_are_hidden_services_and_one_of_them_may_go()
+    {
+        string outside = $"exit = true\n[exit]\nexcept = [\"allow 127.0.0.1:{network.Targets.WebPort} tcp\", \"allow 127.0.0.1:{network.Targets.UdpPort} udp\"]";
+        var addresses = new List<string>();
+        foreach (string exit in new[] { "outward-1", "outward-2" })
+        {
+            addresses.Add(await network.NewServiceAsync(exit));
+            network.AddHost(exit, outside);
+            await network.StartAsync(exit);
+            await network.PublishedAsync(exit);
+        }
+
+        network.AddClient("leaver", $"[[client.exits]]\nexits = [\"{addresses[0]}\", \"{addresses[1]}\"]\n");
+        await network.StartAsync("leaver");
+        var web = new Uri(network.Targets.Url);
+        foreach (string host in new[] { "127.0.0.1", "localhost" })
+        {
+            foreach (string way in Ways.Select(w => w.Data))
+            {
+                (int code, string status, string text, string errors) = await HiddenNetwork.CurlAsync([.. Door(way, "leaver"), $"http://{host}:{web.Port}/"]);
+                Assert.True(code == 0 && status == "200", $"{way} {host}: {code} {status} {text} {errors}");
+                Assert.Contains("You came through the onion", text, StringComparison.Ordinal);
+            }
+        }
+
+        using (SocksUdpClient udp = await SocksUdpClient.AssociateAsync(network["leaver"].Socks!, TestContext.Current.CancellationToken))
+        {
+            await udp.SendAsync("echo"u8.ToArray(), new IPEndPoint(IPAddress.Loopback, network.Targets.UdpPort), TestContext.Current.CancellationToken);
+            (byte[] payload, ProxyDestination from) = await udp.ReceiveFromAsync(TestContext.Current.CancellationToken).WaitAsync(HiddenNetwork.Patience, TestContext.Current.CancellationToken);
+            Assert.Equal("echo"u8, payload);
+            Assert.Equal(network.Targets.UdpPort, from.Port);
+        }
+
+        // Its rules are an exit's, it stays a service, and no path of the client ends at a router that is an exit.
+        Assert.Equal("403", (await HiddenNetwork.CurlAsync([.. Door("--proxy", "leaver"), "http://127.0.0.1:1/"])).Status);
+        Assert.Equal("200", (await HiddenNetwork.CurlAsync([.. Door("--proxy", "leaver"), $"http://{addresses[0]}/"])).Status);
+        StatusReport report = await network["leaver"].ReportAsync();
+        Assert.Empty(report.Paths);
+        Assert.Equal(addresses[0], Assert.Single(report.ServiceClients).Address);
+
+        await network.StopAsync("outward-1");
+        Assert.Equal("200", (await HiddenNetwork.CurlAsync([.. Door("--proxy", "leaver"), web.ToString()])).Status);
+        await network.StopAsync("outward-2");
+        (_, string told, string why, _) = await HiddenNetwork.CurlAsync([.. Door("--proxy", "leaver"), web.ToString()]);
+        Assert.Equal("503", told);
+        Assert.Contains("none of the 2 exits of this destination is reached", why, StringComparison.Ordinal);
+        await network.StopAsync("leaver");
+    }
+
+    [Fact]
+    public async Task A_service_that_is_no_exit_leads_nowhere()
+    {
+        network.AddClient("misled", $"[[client.exits]]\nranges = [\"127.0.0.0/8\"]\nexits = [\"{network.Address}\"]\n");
+        await network.StartAsync("misled");
+        (_, string status, string text, _) = await HiddenNetwork.CurlAsync([.. Door("--proxy", "misled"), network.Targets.Url]);
+        Assert.True(status == "403", $"{status} {text}");
+        await network.StopAsync("misled");
+    }
+
     [Theory]
     [InlineData(":8080/", "403", "does not serve this port")]
     [InlineData(":81/", "502", "nothing answers behind this port")]

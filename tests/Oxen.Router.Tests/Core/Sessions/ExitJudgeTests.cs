@@ -8,7 +8,7 @@ namespace Oxen.Router.Tests.Core.Sessions;
 public sealed class ExitJudgeTests
 {
     private static readonly RouterId A = Id(1), B = Id(2);
-    private readonly ExitJudge _judge = new();
+    private readonly ExitJudge<RouterId> _judge = new();
     private Instant _now = Instant.Zero;
 
     [Fact]
