@@ -95,7 +95,7 @@ internal sealed partial class QuicEndpoint
 
         // A source address that nobody has proved may be a victim's: what comes under it must not use up the share of who lives
         // there. So the share is asked twice, and who has spent the first one without a proof is asked for the proof.
-        bool retry = !validated && (_options.Retry == QuicRetryPolicy.Always || (_options.Retry == QuicRetryPolicy.UnderLoad && HalfOpen >= _options.RetryAboveHalfOpen));
+        bool retry = !validated && (_options.Retry == QuicRetryPolicy.Always || (_options.Retry == QuicRetryPolicy.UnderLoad && (HalfOpen >= _options.RetryAboveHalfOpen || IsForged(now))));
         if (!retry && !(validated ? _provenPrefixes : _prefixes).TryTake(from, now))
         {
             retry = !validated && _options.Retry == QuicRetryPolicy.UnderLoad;
@@ -128,10 +128,20 @@ internal sealed partial class QuicEndpoint
         HalfOpen++;
         if (!connection.HandleDatagram(datagram, now))
         {
-            // Not one authentic packet: as if it had never been.
+            // Not one authentic packet: as if it had never been, but for the keys that were made to see that.
             if (!connection.WasEstablished) HalfOpen--;
             Forget(connection);
+            if (!validated) _forged++;
         }
+    }
+
+    // Junk under addresses of others never becomes a handshake, and each costs the keys of one: above a few a second, who comes
+    // proves his address first, which costs a hundredth.
+    private bool IsForged(Instant now)
+    {
+        if (_forged > 0) _forged = Math.Max(0, _forged - (now - _forgedAt).TotalSeconds * ForgedPerSecond);
+        _forgedAt = now;
+        return _forged >= ForgedBurst;
     }
 
     private bool IsFull(in UdpAddress from) => _options.MaxConnectionsPerAddress > 0 && _perAddress.GetValueOrDefault(from) >= _options.MaxConnectionsPerAddress;

@@ -33,6 +33,11 @@ internal sealed partial class QuicEndpoint : IDisposable
     private readonly Dictionary<UdpAddress, int> _perAddress = [];
     private ulong _nextId;
 
+    // Initials that were junk, at most so many a second before everybody is asked for a proof of his address.
+    private const double ForgedPerSecond = 64, ForgedBurst = 64;
+    private double _forged;
+    private Instant _forgedAt;
+
     private readonly record struct PendingEvent(QuicConnection Connection, QuicStream? Stream, QuicEvent Happened);
 
     public QuicEndpoint(QuicEndpointOptions options, IEntropy entropy)

@@ -265,6 +265,47 @@ public sealed class QuicEndpointTests
     }
 
     [Fact]
+    public void Junk_from_everywhere_costs_a_Retry_each_and_no_memory_and_honest_peers_come_through()
+    {
+        using var pair = new QuicPair(35, serverEndpoint: new QuicEndpointOptions { Retry = QuicRetryPolicy.UnderLoad, RetryAboveHalfOpen = 64 });
+        QuicEndpoint server = pair.Server.Endpoint;
+        using var raw = new RawQuicClient(server, Other, pair.Tls, 3);
+        byte[] one = raw.Seal(0, [1]);
+        byte[] buffer = new byte[65536], datagram = new byte[one.Length];
+        var now = Instant.FromMilliseconds(1);
+        var random = new SeededEntropy(9);
+        void Junk(int i)
+        {
+            one.CopyTo(datagram, 0);
+            BitConverter.TryWriteBytes(datagram.AsSpan(6), random.NextUInt64());
+            server.HandleDatagram(datagram, UdpAddress.FromBytes([(byte)(11 + (i >> 16)), (byte)(i >> 8), (byte)i, 1], 7), now);
+            while (server.TryTransmit(buffer, out _, out _, out _, now))
+            {
+            }
+
+            now += TimeSpan.FromMicroseconds(10);
+        }
+
+        for (int i = 0; i < 100; i++) Junk(i);
+        long opened = 100 - server.Counters.RetriesSent;
+        Assert.InRange(opened, 60, 70);
+        int at = 100;
+        Assert.InRange(AllocationAssert.Measure(() => Junk(at++)), 0, 0);
+        for (; at < 50_000; at++) Junk(at);
+        Assert.InRange(at - server.Counters.RetriesSent, 60, 70 + 64); // half a second of flood
+        Assert.Equal(0, server.HalfOpen);
+        pair.Network.Clock.AdvanceTo(now);
+        Assert.True(pair.Establish().IsEstablished);
+
+        // Over: nobody is asked for a proof any more.
+        now += TimeSpan.FromSeconds(30);
+        pair.Network.Clock.AdvanceTo(now);
+        long retries = server.Counters.RetriesSent;
+        Junk(at);
+        Assert.Equal(retries, server.Counters.RetriesSent);
+    }
+
+    [Fact]
     public void A_Retry_costs_the_server_no_allocation()
     {
         using var pair = new QuicPair(33, serverEndpoint: new QuicEndpointOptions { Retry = QuicRetryPolicy.Always, HandshakesPerPrefix = 0 });
