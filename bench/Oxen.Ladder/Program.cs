@@ -9,6 +9,7 @@ internal static class Program
           pipeline           the relay pipeline in memory, with 1, 100 and 10 000 paths and by suite
           relay              a whole relay hop over UDP, beside the C forwarder (needs gcc)
           tun                TCP through a TUN device, beside the C TUN forwarder and the bare cable, in two namespaces (needs root, gcc, iperf3)
+          flood              handshakes from spoofed addresses at a relay under load, beside the same flood at a reading socket (needs root)
           soak               a relay hop under load for --seconds: no byte allocated, no collection, else exit code 1
         options: --segments 1,16,45  --repetitions 5  --seconds 1  --window 1024  --cpus FORWARDER,GENERATOR  --port 47100
 
@@ -33,6 +34,8 @@ internal static class Program
                 return RelayRung.RunInMemory(options);
             case "relay":
                 return RelayRung.RunOverUdp(options);
+            case "flood":
+                return FloodRung.Run(options);
             case "soak":
                 return SoakRung.Run(options);
             default:
