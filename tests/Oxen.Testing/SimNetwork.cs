@@ -1,5 +1,4 @@
-using System.Buffers;
-using System.Buffers.Binary;
+using System.Runtime.InteropServices;
 using Oxen.Router.Core;
 
 namespace Oxen.Testing;
@@ -19,23 +18,40 @@ namespace Oxen.Testing;
 /// </example>
 internal sealed class SimNetwork(ulong seed)
 {
-    private readonly PriorityQueue<Entry, (long Time, long Order)> _queue = new();
-    private readonly Dictionary<UdpAddress, ISimNode> _nodes = [];
-    private readonly Dictionary<ISimNode, (Instant When, int Version)> _deadlines = [];
-    private readonly Dictionary<(UdpAddress From, UdpAddress To), SimLink> _links = [];
-    private readonly Dictionary<(UdpAddress From, UdpAddress To), long> _busyUntil = [];
-    private long _order;
+    // By time, and those of one time in the order in which they were put in.
+    private readonly PriorityQueue<Entry, UInt128> _queue = new();
+    private readonly Stack<Entry> _spare = new();
+    private readonly Dictionary<ISimNode, Place> _places = [];
+    private readonly Dictionary<UdpAddress, Place> _at = [];
+    private readonly Dictionary<(UdpAddress From, UdpAddress To), Way> _ways = [];
+    private ulong _order;
     private ulong _random = seed * 0x9E3779B97F4A7C15 + 0x1234567;
 
+    // An event: a datagram arrives, a node is called, or work is done. Made once and used again, with its buffer.
     private sealed class Entry
     {
-        public byte[]? Bytes;
+        public byte[] Bytes = [];
         public int Length;
         public UdpAddress From;
         public UdpAddress To;
-        public ISimNode? Node;
+        public Place? Place;
         public int Version;
         public Action? Work;
+    }
+
+    // A node and its timer. A deadline that moves back, as most do, leaves the entry in the queue where it is: it is put in again when its turn comes.
+    private sealed class Place(ISimNode node)
+    {
+        public readonly ISimNode Node = node;
+        public Instant When = Instant.Never;
+        public Instant Queued = Instant.Never;
+        public int Version;
+    }
+
+    private sealed class Way
+    {
+        public SimLink? Link;
+        public long BusyUntil;
     }
 
     public SimClock Clock { get; } = new();
@@ -74,69 +90,73 @@ internal sealed class SimNetwork(ulong seed)
 
     public void Attach(in UdpAddress at, ISimNode node)
     {
-        _nodes[at] = node;
-        Reschedule(node);
+        Place place = PlaceOf(node);
+        _at[at] = place;
+        Reschedule(place);
     }
 
-    public void Detach(in UdpAddress at) => _nodes.Remove(at);
+    public void Detach(in UdpAddress at) => _at.Remove(at);
 
     /// <summary>Sets the way from one address to another; both ways unless told otherwise. Null: back to the default.</summary>
     public void SetLink(in UdpAddress from, in UdpAddress to, SimLink? link, bool bothWays = true)
     {
-        if (link is null) _links.Remove((from, to));
-        else _links[(from, to)] = link;
+        WayOf(from, to).Link = link;
         if (bothWays) SetLink(to, from, link, bothWays: false);
     }
 
     /// <summary>Hands a datagram to the network. The bytes are copied.</summary>
     public void Send(ReadOnlySpan<byte> datagram, in UdpAddress from, in UdpAddress to)
     {
-        SimLink link = _links.GetValueOrDefault((from, to), Default);
+        Way way = WayOf(from, to);
+        SimLink link = way.Link ?? Default;
         long number = Sent++;
         BytesSent += datagram.Length;
-        byte[] bytes = ArrayPool<byte>.Shared.Rent(datagram.Length);
-        datagram.CopyTo(bytes);
-        Tap?.Invoke(from, to, bytes.AsMemory(0, datagram.Length));
+        Entry entry = Datagram(datagram, from, to);
+        ReadOnlyMemory<byte> bytes = entry.Bytes.AsMemory(0, datagram.Length);
+        Tap?.Invoke(from, to, bytes);
         bool lost = link.Cut || datagram.Length > link.MaxDatagramBytes || (link.Loss > 0 && NextDouble() < link.Loss);
-        lost |= DropWhen is not null && DropWhen(number, from, to, bytes.AsMemory(0, datagram.Length));
+        lost |= DropWhen is not null && DropWhen(number, from, to, bytes);
         if (lost)
         {
             Lost++;
             Trace(1, datagram, from, to);
-            ArrayPool<byte>.Shared.Return(bytes);
+            _spare.Push(entry);
             return;
         }
 
         long leaves = Now.Nanoseconds;
         if (link.BitsPerSecond > 0)
         {
-            long busy = Math.Max(leaves, _busyUntil.GetValueOrDefault((from, to)));
+            long busy = Math.Max(leaves, way.BusyUntil);
             if ((busy - leaves) / 1e9 * link.BitsPerSecond / 8 + datagram.Length > link.QueueBytes)
             {
                 QueueDrops++;
                 Trace(2, datagram, from, to);
-                ArrayPool<byte>.Shared.Return(bytes);
+                _spare.Push(entry);
                 return;
             }
 
             leaves = busy + (long)(datagram.Length * 8e9 / link.BitsPerSecond);
-            _busyUntil[(from, to)] = leaves;
+            way.BusyUntil = leaves;
         }
 
-        Deliver(bytes, datagram.Length, from, to, leaves + Travel(link));
+        Deliver(entry, leaves + Travel(link));
         if (link.Duplicate > 0 && NextDouble() < link.Duplicate)
         {
-            byte[] twin = ArrayPool<byte>.Shared.Rent(datagram.Length);
-            datagram.CopyTo(twin);
             Duplicated++;
-            Deliver(twin, datagram.Length, from, to, leaves + Travel(link));
+            Deliver(Datagram(datagram, from, to), leaves + Travel(link));
         }
     }
 
     /// <summary>Calls the node's OnTimer now (within the next step): it was spoken to from outside.</summary>
-    public void Wake(ISimNode node) => Push(new Entry { Node = node, Version = -1 }, Now.Nanoseconds);
+    public void Wake(ISimNode node) => PushTimer(PlaceOf(node), -1, Now);
 
-    public void Schedule(Instant when, Action work) => Push(new Entry { Work = work }, Math.Max(when.Nanoseconds, Now.Nanoseconds));
+    public void Schedule(Instant when, Action work)
+    {
+        Entry entry = Spare();
+        entry.Work = work;
+        Push(entry, Math.Max(when.Nanoseconds, Now.Nanoseconds));
+    }
 
     /// <summary>Runs until `done` (asked after each step), the network is silent, or `limit` of virtual time has gone by. Returns what `done` says.</summary>
     public bool RunUntil(Func<bool> done, TimeSpan limit)
@@ -144,7 +164,7 @@ internal sealed class SimNetwork(ulong seed)
         Instant end = Now + limit;
         while (!done())
         {
-            if (!_queue.TryPeek(out _, out (long Time, long Order) next) || next.Time > end.Nanoseconds)
+            if (!_queue.TryPeek(out _, out UInt128 next) || TimeOf(next) > end)
             {
                 Clock.AdvanceTo(end);
                 return done();
@@ -162,38 +182,40 @@ internal sealed class SimNetwork(ulong seed)
     /// <summary>One event; false when there is none.</summary>
     public bool Step()
     {
-        if (!_queue.TryDequeue(out Entry? entry, out (long Time, long Order) at)) return false;
-        Clock.AdvanceTo(new Instant(at.Time));
-        if (entry.Work is not null)
+        if (!_queue.TryDequeue(out Entry? entry, out UInt128 at)) return false;
+        Clock.AdvanceTo(TimeOf(at));
+        if (entry.Work is { } work)
         {
-            entry.Work();
+            entry.Work = null;
+            _spare.Push(entry);
+            work();
             return true;
         }
 
-        if (entry.Bytes is not null)
+        if (entry.Place is { } place)
         {
-            Span<byte> datagram = entry.Bytes.AsSpan(0, entry.Length);
-            InFlight--;
-            Trace(0, datagram, entry.From, entry.To);
-            if (_nodes.TryGetValue(entry.To, out ISimNode? node))
-            {
-                Delivered++;
-                node.OnDatagram(datagram, entry.From, entry.To, Now);
-                Reschedule(node);
-            }
-            else
-            {
-                Unreachable++;
-            }
-
-            ArrayPool<byte>.Shared.Return(entry.Bytes);
+            int version = entry.Version;
+            entry.Place = null;
+            _spare.Push(entry);
+            OnTimer(place, version);
             return true;
         }
 
-        if (entry.Version >= 0 && _deadlines.GetValueOrDefault(entry.Node!).Version != entry.Version) return true;
-        if (entry.Version >= 0) _deadlines[entry.Node!] = (Instant.Never, entry.Version + 1);
-        entry.Node!.OnTimer(Now);
-        Reschedule(entry.Node);
+        Span<byte> datagram = entry.Bytes.AsSpan(0, entry.Length);
+        InFlight--;
+        Trace(0, datagram, entry.From, entry.To);
+        if (_at.TryGetValue(entry.To, out Place? there))
+        {
+            Delivered++;
+            there.Node.OnDatagram(datagram, entry.From, entry.To, Now);
+            Reschedule(there);
+        }
+        else
+        {
+            Unreachable++;
+        }
+
+        _spare.Push(entry);
         return true;
     }
 
@@ -215,23 +237,81 @@ internal sealed class SimNetwork(ulong seed)
         return time;
     }
 
-    private void Deliver(byte[] bytes, int length, in UdpAddress from, in UdpAddress to, long when)
+    private Entry Spare() => _spare.TryPop(out Entry? entry) ? entry : new Entry();
+
+    private Entry Datagram(ReadOnlySpan<byte> datagram, in UdpAddress from, in UdpAddress to)
+    {
+        Entry entry = Spare();
+        if (entry.Bytes.Length < datagram.Length) entry.Bytes = new byte[Math.Max(2048, datagram.Length)];
+        datagram.CopyTo(entry.Bytes);
+        entry.Length = datagram.Length;
+        entry.From = from;
+        entry.To = to;
+        return entry;
+    }
+
+    private void Deliver(Entry entry, long when)
     {
         InFlight++;
-        Push(new Entry { Bytes = bytes, Length = length, From = from, To = to }, when);
+        Push(entry, when);
     }
 
-    private void Push(Entry entry, long when) => _queue.Enqueue(entry, (when, _order++));
+    private void Push(Entry entry, long when) => _queue.Enqueue(entry, new UInt128((ulong)when, _order++));
 
-    private void Reschedule(ISimNode node)
+    private static Instant TimeOf(UInt128 at) => new((long)(ulong)(at >> 64));
+
+    private Place PlaceOf(ISimNode node)
     {
-        Instant next = node.NextDeadline;
-        (Instant when, int version) = _deadlines.GetValueOrDefault(node, (Instant.Never, 0));
-        if (when == next && !next.IsNever) return;
-        _deadlines[node] = (next, version + 1);
-        if (!next.IsNever) Push(new Entry { Node = node, Version = version + 1 }, Math.Max(next.Nanoseconds, Now.Nanoseconds));
+        ref Place? place = ref CollectionsMarshal.GetValueRefOrAddDefault(_places, node, out _);
+        return place ??= new Place(node);
     }
 
+    private Way WayOf(in UdpAddress from, in UdpAddress to)
+    {
+        ref Way? way = ref CollectionsMarshal.GetValueRefOrAddDefault(_ways, (from, to), out _);
+        return way ??= new Way();
+    }
+
+    // Version -1: whatever the deadline is.
+    private void PushTimer(Place place, int version, Instant when)
+    {
+        Entry entry = Spare();
+        entry.Place = place;
+        entry.Version = version;
+        Push(entry, Math.Max(when.Nanoseconds, Now.Nanoseconds));
+    }
+
+    private void OnTimer(Place place, int version)
+    {
+        if (version >= 0)
+        {
+            if (version != place.Version) return;
+            place.Queued = Instant.Never;
+            if (place.When > Now)
+            {
+                Queue(place);
+                return;
+            }
+        }
+
+        place.Node.OnTimer(Now);
+        Reschedule(place);
+    }
+
+    private void Reschedule(Place place)
+    {
+        place.When = place.Node.NextDeadline;
+        Queue(place);
+    }
+
+    private void Queue(Place place)
+    {
+        if (place.When >= place.Queued) return;
+        place.Queued = place.When;
+        PushTimer(place, ++place.Version, place.When);
+    }
+
+    // Four strands side by side, so that the multiplications need not wait for each other.
     private void Trace(byte what, ReadOnlySpan<byte> datagram, in UdpAddress from, in UdpAddress to)
     {
         ulong h = Mix(TraceHash, what);
@@ -239,14 +319,20 @@ internal sealed class SimNetwork(ulong seed)
         h = Mix(Mix(h, from.High ^ from.Low), from.Port);
         h = Mix(Mix(h, to.High ^ to.Low), to.Port);
         h = Mix(h, (ulong)datagram.Length);
-        while (datagram.Length >= 8)
+        ReadOnlySpan<ulong> words = MemoryMarshal.Cast<byte, ulong>(datagram);
+        ulong a = h, b = h + 1, c = h + 2, d = h + 3;
+        int i = 0;
+        for (; i + 4 <= words.Length; i += 4)
         {
-            h = Mix(h, BinaryPrimitives.ReadUInt64LittleEndian(datagram));
-            datagram = datagram[8..];
+            a = Mix(a, words[i]);
+            b = Mix(b, words[i + 1]);
+            c = Mix(c, words[i + 2]);
+            d = Mix(d, words[i + 3]);
         }
 
-        foreach (byte b in datagram) h = Mix(h, b);
-        TraceHash = h;
+        for (; i < words.Length; i++) a = Mix(a, words[i]);
+        foreach (byte rest in datagram[(words.Length * sizeof(ulong))..]) b = Mix(b, rest);
+        TraceHash = Mix(Mix(a, b), Mix(c, d));
     }
 
     private static ulong Mix(ulong h, ulong x)

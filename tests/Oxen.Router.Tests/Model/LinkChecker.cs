@@ -33,6 +33,9 @@ public sealed class LinkChecker(LinkMutation mutation, int depth, int sends = 3)
 
     public LinkBreach? Breach { get; private set; }
 
+    /// <summary>No state lies deeper: the steps that there are can reach nothing else.</summary>
+    public bool IsAll { get; private set; }
+
     /// <summary>Called with each new state, and the verdict of each step that was tried from it.</summary>
     public Action<LinkState, List<(LinkAction Action, bool Taken)>>? OnState { get; init; }
 
@@ -53,6 +56,8 @@ public sealed class LinkChecker(LinkMutation mutation, int depth, int sends = 3)
 
             layer = next;
         }
+
+        IsAll = layer.Count == 0;
     }
 
     private void Try(LinkState state, LinkAction action, List<(LinkAction, bool)> verdicts, List<LinkState> next)

@@ -9,12 +9,13 @@ public sealed class LinkModelTests(ITestOutputHelper output)
     [Fact]
     public void Every_state_of_two_links_with_an_injector_keeps_all_properties()
     {
-        int depth = Number("OXEN_MODEL_DEPTH", 8);
+        int depth = Number("OXEN_MODEL_DEPTH", 16);
         var checker = new LinkChecker(LinkMutation.None, depth);
         checker.Run();
         output.WriteLine($"{checker.States} states to depth {depth}, {checker.Steps} steps");
         Assert.True(checker.Breach is null, $"{checker.Breach}");
         Assert.True(checker.States > 2000, "the injector can do something");
+        Assert.True(depth < 16 || checker.IsAll, "sixteen steps reach every state that there is");
     }
 
     [Fact]
@@ -49,7 +50,7 @@ public sealed class LinkModelTests(ITestOutputHelper output)
     [MemberData(nameof(Mutations))]
     public void Each_broken_rule_is_found(LinkMutation mutation)
     {
-        var checker = new LinkChecker(mutation, 8);
+        var checker = new LinkChecker(mutation, 12);
         checker.Run();
         Assert.True(checker.Breach is not null, $"nothing was found in {checker.States} states");
         output.WriteLine($"{checker.Breach!.Property} after {checker.States} states: {checker.Breach.Trail}");

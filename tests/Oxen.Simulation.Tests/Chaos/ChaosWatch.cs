@@ -19,6 +19,7 @@ internal sealed class ChaosWatch
     private const int SearchSlabsEvery = 5;
 
     private readonly List<SimRouter> _clients = [];
+    private readonly Dictionary<UdpAddress, SimRouter> _byAddress = [];
     private readonly Dictionary<RouterId, RouterContact> _contacts;
     private readonly Dictionary<SimRouter, HashSet<RouterId>> _guards = [];
 
@@ -43,6 +44,7 @@ internal sealed class ChaosWatch
         client.Address.WriteAddress(address);
         if (!address.AsSpan().StartsWith(ClientPrefix)) throw new ArgumentException("its address does not stand out", nameof(client));
         _clients.Add(client);
+        _byAddress.Add(client.Address, client);
         _guards[client] = [];
         client.PathBuilt = OnPath;
     }
@@ -66,7 +68,8 @@ internal sealed class ChaosWatch
                 _world.Check(shard.Control.IsEmpty && shard.Deliveries.IsEmpty && shard.Originations.IsEmpty && shard.Transmits.Count == 0, $"{router.Name} holds slots of its slab while it is at rest");
         }
 
-        foreach (SimRouter client in _clients) OnlyGuardsKnow(client);
+        foreach (SimRouter client in _clients) _guards[client].UnionWith(client.Control.Client!.Guards.Sample); // now or before: a link may outlive the choice
+        foreach (SimRouter router in _world.Routers) OnlyGuardsKnow(router);
         if (Looks % SearchSlabsEvery != 0) return;
         foreach (SimRouter router in _world.Routers)
         {
@@ -75,15 +78,13 @@ internal sealed class ChaosWatch
         }
     }
 
-    private void OnlyGuardsKnow(SimRouter client)
+    private void OnlyGuardsKnow(SimRouter router)
     {
-        HashSet<RouterId> guards = _guards[client]; // now or before: a link may outlive the choice
-        guards.UnionWith(client.Control.Client!.Guards.Sample);
-        foreach (SimRouter router in _world.Routers)
+        if (router.IsDead) return;
+        foreach (Link link in router.Control.Links.Links)
         {
-            if (router.IsDead || guards.Contains(router.Id)) continue;
-            foreach (Link link in router.Control.Links.Links)
-                if (link.Address == client.Address) throw new SimFailure($"{router.Name} has a link with {client.Name} and is none of its guards");
+            if (_byAddress.TryGetValue(link.Address, out SimRouter? client) && !_guards[client].Contains(router.Id))
+                throw new SimFailure($"{router.Name} has a link with {client.Name} and is none of its guards");
         }
     }
 

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Security.Cryptography;
-using NSec.Cryptography;
 using Oxen.Router.Native.Sodium;
 
 namespace Oxen.Router.Core.Quic.Tls;
@@ -18,11 +17,9 @@ internal sealed class TlsKeyShare : IDisposable
 {
     public const int MaxSecretBytes = 64;
 
-    private const int XBytes = 32;
+    private const int XBytes = X25519.PublicKeyBytes;
 
-    private static readonly KeyAgreementAlgorithm X = KeyAgreementAlgorithm.X25519;
-
-    private readonly Key _x;
+    private readonly byte[] _x = new byte[X25519.SecretKeyBytes];
     private readonly byte[]? _latticeSecret;
 
     public TlsKeyShare(ushort group, IEntropy entropy)
@@ -39,8 +36,8 @@ internal sealed class TlsKeyShare : IDisposable
             CryptographicOperations.ZeroMemory(seed);
         }
 
-        _x = NewX(entropy);
-        _x.PublicKey.TryExport(KeyBlobFormat.RawPublicKey, Public.AsSpan(lattice), out _);
+        entropy.FillSecret(_x);
+        X25519.PublicKey(_x, Public.AsSpan(lattice));
     }
 
     public ushort Group { get; }
@@ -55,7 +52,7 @@ internal sealed class TlsKeyShare : IDisposable
         secretBytes = lattice + XBytes;
         if (serverShare.Length != ciphertext + XBytes) return false;
         if (_latticeSecret is not null && !MlKem768.Decapsulate(serverShare[..ciphertext], _latticeSecret, secret[..lattice])) return false;
-        return TryAgree(_x, serverShare[ciphertext..], secret.Slice(lattice, XBytes));
+        return X25519.TryAgree(serverShare[ciphertext..], _x, secret.Slice(lattice, XBytes));
     }
 
     /// <summary>The server's whole exchange in one step. False: the client's share is unusable.</summary>
@@ -76,14 +73,17 @@ internal sealed class TlsKeyShare : IDisposable
             if (!valid) return false;
         }
 
-        using Key x = NewX(entropy);
-        x.PublicKey.TryExport(KeyBlobFormat.RawPublicKey, serverShare.AsSpan(ciphertext), out _);
-        return TryAgree(x, clientShare[clientLattice..], secret.Slice(lattice, XBytes));
+        Span<byte> x = stackalloc byte[X25519.SecretKeyBytes];
+        entropy.FillSecret(x);
+        X25519.PublicKey(x, serverShare.AsSpan(ciphertext));
+        bool agreed = X25519.TryAgree(clientShare[clientLattice..], x, secret.Slice(lattice, XBytes));
+        CryptographicOperations.ZeroMemory(x);
+        return agreed;
     }
 
     public void Dispose()
     {
-        _x.Dispose();
+        CryptographicOperations.ZeroMemory(_x);
         CryptographicOperations.ZeroMemory(_latticeSecret);
     }
 
@@ -91,22 +91,5 @@ internal sealed class TlsKeyShare : IDisposable
     {
         Debug.Assert(group is TlsGroup.X25519 or TlsGroup.X25519MlKem768);
         return group == TlsGroup.X25519MlKem768 ? MlKem768.PublicKeyBytes : 0;
-    }
-
-    private static Key NewX(IEntropy entropy)
-    {
-        Span<byte> bytes = stackalloc byte[XBytes];
-        entropy.FillSecret(bytes);
-        Key key = Key.Import(X, bytes, KeyBlobFormat.RawPrivateKey);
-        CryptographicOperations.ZeroMemory(bytes);
-        return key;
-    }
-
-    private static bool TryAgree(Key ours, ReadOnlySpan<byte> theirs, Span<byte> secret)
-    {
-        if (!PublicKey.TryImport(X, theirs, KeyBlobFormat.RawPublicKey, out PublicKey? peer) || peer is null) return false;
-        SharedSecretCreationParameters exportable = new() { ExportPolicy = KeyExportPolicies.AllowPlaintextExport };
-        using SharedSecret? shared = X.Agree(ours, peer, in exportable);
-        return shared is not null && shared.TryExport(SharedSecretBlobFormat.RawSharedSecret, secret, out int written) && written == XBytes;
     }
 }

@@ -34,6 +34,7 @@ internal sealed class SessionRig : IClientSessionEvents, IExitSessionEvents, IDi
     private readonly ExitTokens? _tokens;
     private readonly TunnelLeases? _leases;
     private readonly RecordedTunnel? _exitTunnel;
+    private int _lastUdp;
 
     /// <param name="leases">Inner addresses that the terminal has; 0: it has no tunnel.</param>
     /// <param name="tokens">Who may use the exit; null: whoever comes.</param>
@@ -127,6 +128,16 @@ internal sealed class SessionRig : IClientSessionEvents, IExitSessionEvents, IDi
         Exit.Transmit(Now);
         MoveDown(toClient: false);
         return [.. Said.Where(s => s.Path == path).Select(s => s.Message)];
+    }
+
+    /// <summary>The path on which the terminal sends what comes back for a session; 0: on none.</summary>
+    public int PathOf(long session)
+    {
+        _lastUdp = 0;
+        Exit.SendUdp(session, [1]);
+        Exit.Transmit(Now);
+        MoveDown(toClient: false);
+        return _lastUdp;
     }
 
     /// <summary>Moves time and packets, 10 ms at a step, until `done`.</summary>
@@ -229,7 +240,12 @@ internal sealed class SessionRig : IClientSessionEvents, IExitSessionEvents, IDi
             byte[] content = new byte[RecordLayout.ContentBytes];
             _down.Slice(offset + PacketRing.Headroom, tag.Length).CopyTo(content);
             var reader = new RecordReader(content);
-            while (reader.TryRead(out RecordType type, out Span<byte> bytes)) if (type == RecordType.Session) Said.Add((tag.Subject, bytes.ToArray()));
+            while (reader.TryRead(out RecordType type, out Span<byte> bytes))
+            {
+                if (type == RecordType.Session) Said.Add((tag.Subject, bytes.ToArray()));
+                else if (type == RecordType.Udp) _lastUdp = tag.Subject;
+            }
+
             if (toClient && !Dead.Contains(tag.Subject)) Client.HandleDelivery(0, Tag(tag.Subject, tag.Command), content, Now);
         }
 
