@@ -19,9 +19,9 @@ internal sealed class TestDirectory : ISwarmDirectory
 
     public SwarmRoster Current => _current;
 
-    public void Set(IEnumerable<SwarmMember> members, ulong height = 1)
+    public void Set(IEnumerable<SwarmMember> members, ulong height = 1, ulong generation = 0)
     {
-        _current = new SwarmRoster([.. members], height);
+        _current = new SwarmRoster([.. members], height) { Generation = generation };
         Changed?.Invoke();
     }
 }
@@ -112,11 +112,15 @@ internal sealed class TestSwarm : IAsyncDisposable
 
         public ulong SwarmId { get; set; } = swarmId;
 
+        public ulong SwarmSince { get; set; }
+
         public SkewedClock Clock { get; } = new();
 
         public SwarmNode? Node { get; set; }
 
         public int Port { get; set; }
+
+        public int QuicPort { get; set; }
     }
 
     public TestDirectory Directory_ { get; } = new();
@@ -136,7 +140,8 @@ internal sealed class TestSwarm : IAsyncDisposable
         return swarm;
     }
 
-    public void Publish() => Directory_.Set(_entries.Select((e, i) => new SwarmMember(e.Identity.Ed25519, e.SwarmId, IPAddress.Loopback, _https ? e.Port : 20_000 + i, 0)));
+    public void Publish(ulong generation = 0) =>
+        Directory_.Set(_entries.Select((e, i) => new SwarmMember(e.Identity.Ed25519, e.SwarmId, IPAddress.Loopback, _https ? e.Port : 20_000 + i, _https ? e.QuicPort : 0) { SwarmSince = e.SwarmSince }), generation: generation);
 
     public async Task StartNodeAsync(int i, bool wipe = false)
     {
@@ -147,10 +152,10 @@ internal sealed class TestSwarm : IAsyncDisposable
         {
             Identity = entry.Identity, Directory = Directory_, DatabasePath = path, SyncInterval = _interval, Time = entry.Clock, Proxy = _proxyHosts is not null, ProxyHosts = _proxyHosts, Times = _patient ? Patient : new SwarmTimes(),
             Listen = _https ? new IPEndPoint(IPAddress.Loopback, entry.Port) : null, Seed = true,
-            ListenQuic = _quic ? new IPEndPoint(IPAddress.Loopback, 0) : null, FilesFolder = _files ? Directory.CreateDirectory(Path.Combine(_folder, $"files{i}")).FullName : null,
+            ListenQuic = _quic ? new IPEndPoint(IPAddress.Loopback, entry.QuicPort) : null, FilesFolder = _files ? Directory.CreateDirectory(Path.Combine(_folder, $"files{i}")).FullName : null,
         };
         entry.Node = await SwarmNode.StartAsync(options, _https ? null : Wires.Of(entry.Hex), new StoreOptions { Path = path, Durable = _durable });
-        if (_https) entry.Port = entry.Node.HttpsPort;
+        if (_https) (entry.Port, entry.QuicPort) = (entry.Node.HttpsPort, entry.Node.QuicPort);
         Wires.Attach(entry.Hex, entry.Node);
     }
 

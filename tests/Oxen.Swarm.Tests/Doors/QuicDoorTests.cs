@@ -48,6 +48,7 @@ public class QuicDoorTests
         Assert.Equal(('E', "404 Not Found\n\nno method frobnicate"), await client.AskAsync("frobnicate", "{}"));
         Assert.Equal(('E', "400 Bad Request\n\ninvalid body: expected json or bt_dict"), await client.AskAsync("store", "[]"));
         Assert.Equal(('E', "400 Bad Request\n\ninvalid request: Required field 'pubkey' missing"), await client.AskAsync("retrieve", "{}"));
+        Assert.Equal(('E', "403 Forbidden\n\nnot a node"), await client.AskAsync("oxen_peer", "ld1:k4:pingee")); // its key is nobody's of the registry
         (char kind, string text) = await client.AskAsync("onion_req", "not one");
         Assert.Equal('E', kind);
         Assert.StartsWith("400 Bad Request\n\nError parsing onion request", text, StringComparison.Ordinal);
