@@ -49,9 +49,8 @@ public sealed class SwarmNode : IAsyncDisposable
         var parser = new RequestParser(options.TestNetwork);
         Api = new SwarmApi(Core, Replica, Coordinator, parser, Settings, options.Ledger);
         _proxy = options.Proxy ? new HttpOnionProxy(options.ProxyHosts, trustAnyCertificate: true) : null;
-        // Many people come by one node's link, so onion traffic is limited by the clients' keys, which cost nothing, and as a whole.
-        var onions = new TokenBuckets<int>(OnionBurst, OnionPerSecond, 1, options.Time);
-        Onion = new OnionService(Core, Api, _proxy, _ => onions.Take(0));
+        Limits = new OnionLimits(options.OnionRates, options.Time);
+        Onion = new OnionService(Core, Api, _proxy, Limits);
         Peers = new PeerService(Core, Replica, parser, hop => Onion.HandleHopAsync(hop));
         Sync = new SwarmSync(Core);
         if (options.FilesFolder is { } folder)
@@ -64,8 +63,6 @@ public sealed class SwarmNode : IAsyncDisposable
 
         _tester = new HttpClient(HttpsPeerTransport.CreateHandler());
     }
-
-    private const double OnionBurst = 4000, OnionPerSecond = 2000;
 
     /// <summary>The port of the HTTPS door; 0 without one.</summary>
     public int HttpsPort => _door?.Port ?? 0;
@@ -97,6 +94,8 @@ public sealed class SwarmNode : IAsyncDisposable
     internal Coordinator Coordinator { get; }
 
     internal SwarmApi Api { get; }
+
+    internal OnionLimits Limits { get; }
 
     internal OnionService Onion { get; }
 

@@ -141,16 +141,17 @@ internal sealed class QuicDoor : IAsyncDisposable
         }
 
         if (HttpsDoor.Refusal(_targets) is { } refused) return Error(command, 503, refused);
-        if (command.Endpoint == "onion_req")
+        bool onion = command.Endpoint == "onion_req";
+        if (!onion && !RequestParser.Knows(command.Endpoint)) return Error(command, 404, $"no method {command.Endpoint}");
+        if (!_rate.Take(HttpsDoor.Prefix(from.RemoteEndPoint.Address))) return Error(command, ApiResult.TooMany, "Too many requests, try again later");
+        if (onion)
         {
             (int status, byte[] body) = await _targets.Onion.HandleAsync(command.Body, cancel).ConfigureAwait(false);
-            return status == 200 ? Reply(command, body) : Error(command, status, Encoding.UTF8.GetString(body));
+            return status == 200 ? Reply(command, body) : Error(command, status, body);
         }
 
-        if (!RequestParser.Knows(command.Endpoint)) return Error(command, 404, $"no method {command.Endpoint}");
-        if (!_rate.Take(HttpsDoor.Prefix(from.RemoteEndPoint.Address))) return Error(command, ApiResult.TooMany, "Too many requests, try again later");
         (ApiResult result, bool bt) = await _targets.Api.HandleMethodAsync(command.Endpoint, command.Body, cancel).ConfigureAwait(false);
-        if (result.Status != ApiResult.Ok) return Error(command, result.Status, Encoding.UTF8.GetString(result.ToBytes(bt)));
+        if (result.Status != ApiResult.Ok) return Error(command, result.Status, result.ToBytes(bt));
         object body200 = result.Body is byte[] bytes && !bt ? new WireBytes(bytes, BytesForm.Base64) : result.Body;
         return Reply(command, bt ? BtEncoding.Write(new List<object> { (long)result.Status, body200 }) : JsonWire.Write(new List<object> { (long)result.Status, body200 }));
     }
@@ -159,13 +160,17 @@ internal sealed class QuicDoor : IAsyncDisposable
     private async Task<BtMessage> PeerAsync(RawKeyConnection from, BtMessage command)
     {
         if (from.PeerKey.Length != 32 || await _targets.Peers.HandleAsync(from.PeerKey, command.Body).ConfigureAwait(false) is not { } answer) return Error(command, ApiResult.Forbidden, "not a node");
-        return answer.Length < BtRequests.MaxBytes - 1024 ? Reply(command, answer) : Error(command, 413, "the answer is too long for this door");
+        return Reply(command, answer);
     }
 
-    private static BtMessage Reply(BtMessage command, byte[] body) => new('R', command.Id, "", body);
+    // Whoever reads a message that is too long gives the whole connection up.
+    private static BtMessage Reply(BtMessage command, byte[] body) =>
+        body.Length <= BtRequests.MaxBytes - 64 ? new('R', command.Id, "", body) : Error(command, 413, "the answer is too long for this door");
 
-    private static BtMessage Error(BtMessage command, int status, string words) =>
-        new('E', command.Id, "", Encoding.UTF8.GetBytes($"{status} {Microsoft.AspNetCore.WebUtilities.ReasonPhrases.GetReasonPhrase(status)}\n\n{words}"));
+    private static BtMessage Error(BtMessage command, int status, string words) => Error(command, status, Encoding.UTF8.GetBytes(words));
+
+    private static BtMessage Error(BtMessage command, int status, byte[] body) =>
+        new('E', command.Id, "", [.. Encoding.ASCII.GetBytes($"{status} {Microsoft.AspNetCore.WebUtilities.ReasonPhrases.GetReasonPhrase(status)}\n\n"), .. body]);
 
     private void OnClosed(RawKeyConnection connection)
     {

@@ -43,7 +43,7 @@ public sealed class NodeVoterTests : IAsyncLifetime
         ulong joined = _host.State.Node(Node(3))!.SwarmHeight;
         Assert.InRange(joined, 1UL, (ulong)Nodes);
         See(4, id => id != 3);
-        await WaitBlocksAsync(99);
+        await WaitBlocksAsync(80);
         Assert.Equal(NodeStage.Active, _host.State.Node(Node(3))!.Stage); // half the life of a proof is a hundred blocks
         await UntilAsync(() => _host.State.Node(Node(3))!.Stage == NodeStage.Decommissioned);
         Assert.Equal((NodeReasons.StorageUnreachable, NodeEntry.NoSwarm), (_host.State.Node(Node(3))!.Reasons, _host.State.Node(Node(3))!.SwarmId));
