@@ -23,7 +23,8 @@ public sealed class SwarmNode : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly List<Task> _tasks = [];
     private readonly PeerSeal _seal;
-    private readonly IPeerTransport _transport;
+    private readonly IPeerTransport _transport, _byHttps;
+    private readonly QuicPeerTransport? _byQuic;
     private readonly HttpOnionProxy? _proxy;
     private readonly HttpClient _tester;
     private readonly FileServer? _files;
@@ -37,7 +38,9 @@ public sealed class SwarmNode : IAsyncDisposable
         Store = store;
         var clock = new SwarmClock(options.Time);
         _seal = new PeerSeal(options.Identity);
-        _transport = transport ?? new HttpsPeerTransport(options.Identity, _seal, clock);
+        _byHttps = transport ?? new HttpsPeerTransport(options.Identity, _seal, clock);
+        _byQuic = transport is null && options.ListenQuic is not null ? new QuicPeerTransport(_byHttps, clock) : null;
+        _transport = _byQuic ?? _byHttps;
         Core = new NodeCore(options.Identity, store, clock, options.Directory, _transport, options.Times);
         Settings = new SwarmSettings();
         Monitor = new MonitorService(clock, () => Core.View, (account, token) => store.IsRevoked(account, token));
@@ -46,9 +49,8 @@ public sealed class SwarmNode : IAsyncDisposable
         var parser = new RequestParser(options.TestNetwork);
         Api = new SwarmApi(Core, Replica, Coordinator, parser, Settings, options.Ledger);
         _proxy = options.Proxy ? new HttpOnionProxy(options.ProxyHosts, trustAnyCertificate: true) : null;
-        // Many people come by one node's link, so onion traffic is limited by the clients' keys, which cost nothing, and as a whole.
-        var onions = new TokenBuckets<int>(OnionBurst, OnionPerSecond, 1, options.Time);
-        Onion = new OnionService(Core, Api, _proxy, _ => onions.Take(0));
+        Limits = new OnionLimits(options.OnionRates, options.Time);
+        Onion = new OnionService(Core, Api, _proxy, Limits);
         Peers = new PeerService(Core, Replica, parser, hop => Onion.HandleHopAsync(hop));
         Sync = new SwarmSync(Core);
         if (options.FilesFolder is { } folder)
@@ -61,8 +63,6 @@ public sealed class SwarmNode : IAsyncDisposable
 
         _tester = new HttpClient(HttpsPeerTransport.CreateHandler());
     }
-
-    private const double OnionBurst = 4000, OnionPerSecond = 2000;
 
     /// <summary>The port of the HTTPS door; 0 without one.</summary>
     public int HttpsPort => _door?.Port ?? 0;
@@ -78,6 +78,9 @@ public sealed class SwarmNode : IAsyncDisposable
 
     internal QuicDoor? Quic => _quic;
 
+    /// <summary>Requests to other nodes by QUIC, and by HTTPS; null without a QUIC door.</summary>
+    internal (long Quic, long Https)? PeerCalls => _byQuic?.Calls;
+
     internal NodeCore Core { get; }
 
     internal MessageStore Store { get; }
@@ -91,6 +94,8 @@ public sealed class SwarmNode : IAsyncDisposable
     internal Coordinator Coordinator { get; }
 
     internal SwarmApi Api { get; }
+
+    internal OnionLimits Limits { get; }
 
     internal OnionService Onion { get; }
 
@@ -192,11 +197,15 @@ public sealed class SwarmNode : IAsyncDisposable
         _options.Directory.Changed += Refresh;
         var targets = new DoorTargets(Core, Api, Onion, Peers, _seal, Settings) { Applications = Applications, IsStopping = () => _disposed };
         if (_options.Listen is { } listen) _door = await HttpsDoor.OpenAsync(targets, new DoorOptions { Listen = listen, Seed = _options.Seed, CorsOrigins = _options.CorsOrigins, RatePerSecond = _options.RequestsPerSecond }).ConfigureAwait(false);
-        if (_options.ListenQuic is { } quic) _quic = new QuicDoor(targets, Monitor, new DoorOptions { Listen = quic, RatePerSecond = _options.RequestsPerSecond });
+        if (_options.ListenQuic is { } quic)
+        {
+            _quic = new QuicDoor(targets, Monitor, new DoorOptions { Listen = quic, RatePerSecond = _options.RequestsPerSecond });
+            _byQuic?.Use(_quic);
+        }
 
         if (_files is not null) Run(CleanFilesAsync(_files));
         Run(Sync.RunAsync(_options.SyncInterval, _stop.Token));
-        if (_options.Reports is { } reports) Run(new Reachability(Core, new DoorsReachTester(Core, _tester, _quic), reports, new Random()).RunAsync(_stop.Token));
+        if (_options.Reports is { } reports) Run(new Reachability(Core, new DoorsReachTester(Core, _byHttps, _tester, _quic), reports, new Random()).RunAsync(_stop.Token));
     }
 
     private async Task CleanFilesAsync(FileServer files)

@@ -25,7 +25,7 @@ public sealed class SwarmNodeOptions
     /// <summary>Answer as a seed node too (`POST /json_rpc`).</summary>
     public bool Seed { get; init; }
 
-    /// <summary>Requests a second of one address (an IPv6 /64) by HTTPS or QUIC; twice as many at once.</summary>
+    /// <summary>Requests a second of one address (an IPv6 /64) by HTTPS or QUIC, onion requests too; twice as many at once.</summary>
     public double RequestsPerSecond { get; init; } = 300;
 
     /// <summary>The most bytes of the database.</summary>
@@ -66,6 +66,8 @@ public sealed class SwarmNodeOptions
 
     /// <summary>Where reports about other nodes go; null: no tests are made.</summary>
     public IPeerReports? Reports { get; init; }
+
+    internal OnionRates OnionRates { get; init; } = new();
 
     internal Replication.SwarmTimes Times { get; init; } = new();
 

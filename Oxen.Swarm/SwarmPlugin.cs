@@ -44,22 +44,20 @@ public sealed class SwarmPlugin : IRouterPlugin
     private async ValueTask<ResponseCode> AnswerAsync(RequestContext request)
     {
         if (_node() is not { NotReady.Count: 0 } node) return ResponseCode.Busy;
-        byte[] body = request.Body.ToArray();
-        ApiResult result;
-        if (!JsonWire.TryRead(body, out object? value) || value is not WireMap map || map.GetValueOrDefault("method") is not string method || map.GetValueOrDefault("params") is not WireMap parameters)
-        {
-            result = await node.Api.HandleJsonAsync(body, request.Aborted).ConfigureAwait(false); // it says what is wrong
-        }
-        else
-        {
-            if (method == "retrieve") Limit(parameters);
-            result = await node.Api.HandleAsync(method, parameters, bt: false, request.Aborted).ConfigureAwait(false);
-        }
-
+        ApiResult result = await AnswerAsync(node, request.Body.ToArray(), request.Aborted).ConfigureAwait(false);
         BinaryPrimitives.WriteUInt16BigEndian(request.Response.GetSpan(2), (ushort)result.Status);
         request.Response.Advance(2);
         request.Response.Write(result.ToBytes(bt: false));
         return ResponseCode.Ok;
+    }
+
+    /// <summary>What the method answers to a body.</summary>
+    internal static async Task<ApiResult> AnswerAsync(SwarmNode node, byte[] body, CancellationToken cancel)
+    {
+        if (!JsonWire.TryRead(body, out object? value) || value is not WireMap map || map.GetValueOrDefault("method") is not string method || map.GetValueOrDefault("params") is not WireMap parameters)
+            return await node.Api.HandleJsonAsync(body, cancel, node.Limits).ConfigureAwait(false); // it says what is wrong
+        if (method == "retrieve") Limit(parameters);
+        return await node.Api.HandleAsync(method, parameters, bt: false, cancel, node.Limits).ConfigureAwait(false);
     }
 
     private static void Limit(WireMap parameters)

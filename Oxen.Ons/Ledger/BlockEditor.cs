@@ -200,7 +200,7 @@ internal sealed partial class BlockEditor
         IReadOnlyList<(Bytes32 Node, ulong Swarm)> active = [.. _nodes.Values.Where(n => n.Stage == NodeStage.Active).Select(n => (n.Id, n.SwarmId))];
         foreach ((Bytes32 id, ulong swarm) in SwarmAssignment.Assign(active, _before.BlockHash.Seed, SwarmOrder.Stable))
         {
-            if (_nodes[id].SwarmId != swarm) Put(_nodes[id] with { SwarmId = swarm });
+            if (_nodes[id].SwarmId != swarm) Put(_nodes[id] with { SwarmId = swarm, SwarmHeight = _height });
         }
     }
 

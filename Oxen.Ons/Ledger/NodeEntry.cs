@@ -90,6 +90,9 @@ internal sealed record NodeEntry : LedgerEntry
 
     public ulong SwarmId { get; init; } = NoSwarm;
 
+    /// <summary>Since when it has been in its swarm without a break: a member that was away learns that it was replaced meanwhile.</summary>
+    public ulong SwarmHeight { get; init; }
+
     public NodeFacts? Facts { get; init; }
 
     public Bytes32 Operator => Contributions[0].Account;
@@ -124,6 +127,7 @@ internal sealed record NodeEntry : LedgerEntry
             DecommissionCount = reader.U32(),
             Reasons = (NodeReasons)reader.U16(),
             SwarmId = reader.U64(),
+            SwarmHeight = reader.Varint(),
             Facts = reader.Flag() ? NodeFacts.Read(ref reader) : null,
         };
         return reader.Failed ? null : entry;
@@ -134,7 +138,7 @@ internal sealed record NodeEntry : LedgerEntry
         writer.Bytes(Id).Varint((ulong)Contributions.Length);
         foreach (Contribution c in Contributions) writer.Bytes(c.Account).Varint(c.Amount).Varint(c.Reserved);
         writer.U16(Fee).Varint(RegistrationHeight).U8((byte)Stage).Varint(StageHeight).Flag(Payable).Varint(RewardIndex).Varint(UnlockHeight).Varint(ReleaseHeight)
-            .Varint(LastProofHeight).Varint(Credit).U32(DecommissionCount).U16((ushort)Reasons).U64(SwarmId).Flag(Facts is not null);
+            .Varint(LastProofHeight).Varint(Credit).U32(DecommissionCount).U16((ushort)Reasons).U64(SwarmId).Varint(SwarmHeight).Flag(Facts is not null);
         Facts?.Write(writer);
     }
 

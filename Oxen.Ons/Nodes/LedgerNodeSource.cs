@@ -25,7 +25,7 @@ internal sealed class LedgerNodeSource : INodeSource, IDisposable
 
     /// <summary>Everybody with a whole stake; who is decommissioned is known and not active.</summary>
     public static NodeRegistry Of(LedgerState state) => new(
-        state.Nodes.Values.Where(n => n.Stage is NodeStage.Active or NodeStage.Decommissioned).Select(n => new ServiceNode(n.Id.ToArray(), n.Operator.ToString(), n.SwarmId, n.Stage == NodeStage.Active)),
+        state.Nodes.Values.Where(n => n.Stage is NodeStage.Active or NodeStage.Decommissioned).Select(n => new ServiceNode(n.Id.ToArray(), n.Operator.ToString(), n.SwarmId, n.Stage == NodeStage.Active) { SwarmSince = n.SwarmHeight }),
         state.Height);
 
     public void Dispose() => _host.Changed -= Look;

@@ -12,15 +12,15 @@ internal sealed class NodeProver : IAsyncDisposable
 {
     private readonly LedgerHost _host;
     private readonly LedgerKey _node;
-    private readonly Func<NodeFacts> _facts;
+    private readonly Func<NodeFacts?> _facts;
     private readonly TimeProvider _time;
     private readonly CancellationTokenSource _stop = new();
     private readonly SemaphoreSlim _look = new(0, 1);
     private Task _loop = Task.CompletedTask;
     private ulong _taken; // a copy may not have the block of the last proof yet
 
-    /// <summary>`facts`: what the node says of itself at this moment.</summary>
-    public NodeProver(LedgerHost host, LedgerKey node, Func<NodeFacts> facts, TimeProvider time) => (_host, _node, _facts, _time) = (host, node, facts, time);
+    /// <summary>`facts`: what the node says of itself at this moment; null: it does not do its work, and sends no proof.</summary>
+    public NodeProver(LedgerHost host, LedgerKey node, Func<NodeFacts?> facts, TimeProvider time) => (_host, _node, _facts, _time) = (host, node, facts, time);
 
     /// <summary>Proofs that were taken.</summary>
     public long Sent { get; private set; }
@@ -91,7 +91,13 @@ internal sealed class NodeProver : IAsyncDisposable
         try
         {
             LedgerState state = _host.State;
-            NodeFacts facts = _facts() with { UnixSeconds = (ulong)_time.GetUtcNow().ToUnixTimeSeconds() };
+            if (_facts() is not { } now)
+            {
+                Trouble = "the node's storage does not work";
+                return;
+            }
+
+            NodeFacts facts = now with { UnixSeconds = (ulong)_time.GetUtcNow().ToUnixTimeSeconds() };
             Receipt receipt = await _host.SubmitAsync(Operation.Create(new NodeProofBody(facts), _node, state.Account(_node.Id).Nonce, state.Network), cancel).ConfigureAwait(false);
             if (receipt.Refusal is null)
             {

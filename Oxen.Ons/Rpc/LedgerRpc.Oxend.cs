@@ -187,6 +187,7 @@ internal sealed partial class LedgerRpc
         Number("operator_fee", node.Fee * 100UL); // of a million there, of ten thousand here
         Number("swarm_id", node.SwarmId);
         Text("swarm", node.SwarmId.ToString("x16", CultureInfo.InvariantCulture));
+        Number("swarm_height", node.SwarmHeight);
         Text("operator_address", node.Operator.ToString());
         if (node.Facts is { } facts)
         {

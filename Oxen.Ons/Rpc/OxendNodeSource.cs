@@ -49,7 +49,7 @@ public sealed class OxendNodeSource : INodeSource, IAsyncDisposable
         {
             JsonElement result = await _server.CallAsync(
                 "get_service_nodes",
-                new { fields = new[] { "service_node_pubkey", "pubkey_ed25519", "funded", "active", "swarm_id", "operator_address", "height", "block_hash" }, active_only = false, poll_block_hash = _block },
+                new { fields = new[] { "service_node_pubkey", "pubkey_ed25519", "funded", "active", "swarm_id", "swarm_height", "state_height", "operator_address", "height", "block_hash" }, active_only = false, poll_block_hash = _block },
                 cancel).ConfigureAwait(false);
             Trouble = "";
             if (result.TryGetProperty("unchanged", out JsonElement same) && same.ValueKind == JsonValueKind.True) return true;
@@ -85,7 +85,9 @@ public sealed class OxendNodeSource : INodeSource, IAsyncDisposable
             if (state.TryGetProperty("funded", out JsonElement funded) && !funded.GetBoolean()) continue;
             string by = state.TryGetProperty("operator_address", out JsonElement address) ? address.GetString() ?? "" : "";
             ulong swarm = state.TryGetProperty("swarm_id", out JsonElement s) ? s.GetUInt64() : ulong.MaxValue;
-            nodes.Add(new ServiceNode(id.ToArray(), by, swarm, !state.TryGetProperty("active", out JsonElement active) || active.GetBoolean()));
+            // An oxend tells the height of the stage, not of the swarm: whoever was decommissioned meanwhile is known by it.
+            ulong since = state.TryGetProperty("swarm_height", out JsonElement h) || state.TryGetProperty("state_height", out h) ? h.GetUInt64() : 0;
+            nodes.Add(new ServiceNode(id.ToArray(), by, swarm, !state.TryGetProperty("active", out JsonElement active) || active.GetBoolean()) { SwarmSince = since });
         }
 
         return new NodeRegistry(nodes, result.TryGetProperty("height", out JsonElement height) ? height.GetUInt64() : 0);

@@ -20,6 +20,9 @@ public sealed class ServiceNode(ReadOnlyMemory<byte> routerId, string operatorNa
 
     /// <summary>False while it is decommissioned: it is known, but no relay now.</summary>
     public bool Active { get; } = active;
+
+    /// <summary>Since which height of the ledger it has been in its swarm without a break; 0: not known.</summary>
+    public ulong SwarmSince { get; init; }
 }
 
 /// <summary>The nodes of one moment; never changes.</summary>
@@ -49,6 +52,12 @@ public sealed class NodeRegistry
 
     /// <summary>Block height of the ledger that this was read at; 0 for a static list.</summary>
     public ulong Height { get; }
+
+    /// <summary>
+    /// Which of a row of lists this is, where nodes do not tell since when they are in their swarms: another number for another list.
+    /// 0: the registry has no such lists.
+    /// </summary>
+    public ulong Generation { get; init; }
 
     /// <summary>All of them, in the order in which they were given.</summary>
     public IReadOnlyList<ServiceNode> Nodes { get; }

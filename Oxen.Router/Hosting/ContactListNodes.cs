@@ -22,20 +22,22 @@ internal sealed class ContactListNodes : INodeSource
 
     private volatile NodeRegistry _current = NodeRegistry.Empty;
 
-    public ContactListNodes(IEnumerable<RouterContact> contacts) => _current = Assign(contacts);
+    /// <param name="contacts">Of the list.</param>
+    /// <param name="generation">Which list it is; 0: there is but one.</param>
+    public ContactListNodes(IEnumerable<RouterContact> contacts, ulong generation = 0) => _current = Assign(contacts, generation);
 
     public event Action? Changed;
 
     public NodeRegistry Current => _current;
 
     /// <summary>Another list.</summary>
-    public void Set(IEnumerable<RouterContact> contacts)
+    public void Set(IEnumerable<RouterContact> contacts, ulong generation = 0)
     {
-        _current = Assign(contacts);
+        _current = Assign(contacts, generation);
         Changed?.Invoke();
     }
 
-    public static NodeRegistry Assign(IEnumerable<RouterContact> contacts)
+    public static NodeRegistry Assign(IEnumerable<RouterContact> contacts, ulong generation = 0)
     {
         RouterContact[] nodes = [.. contacts.Where(c => c.IsStorage).DistinctBy(c => c.Id).OrderBy(c => Place(c.Id)).ThenBy(c => c.Id.ToString(), StringComparer.Ordinal)];
         int swarms = Math.Max(1, nodes.Length / SwarmSize);
@@ -45,7 +47,7 @@ internal sealed class ContactListNodes : INodeSource
         {
             int swarm = i < longer * (each + 1) ? i / (each + 1) : longer + ((i - (longer * (each + 1))) / each);
             return new ServiceNode(n.Id.ToArray(), n.Operator, (ulong)swarm * step, active: true);
-        }));
+        })) { Generation = generation };
     }
 
     private static ulong Place(RouterId id) => BinaryPrimitives.ReadUInt64BigEndian(SHA256.HashData(id.ToArray()));

@@ -135,7 +135,7 @@ internal sealed class DirectoryKeeper : IAsyncDisposable
     /// <summary>The storage nodes of the contact list.</summary>
     public ContactListNodes StorageNodes()
     {
-        _storage ??= new ContactListNodes(_contacts);
+        _storage ??= new ContactListNodes(_contacts, (ulong)_list.IssuedUnixSeconds);
         return _storage;
     }
 
@@ -223,7 +223,7 @@ internal sealed class DirectoryKeeper : IAsyncDisposable
             IReadOnlyList<RouterContact> known = await _nodes[0].Node.ReadStorageContactsAsync().WaitAsync(TimeSpan.FromSeconds(2)).ConfigureAwait(false);
             if (known.All(c => _found.TryGetValue(c.Id, out RouterContact? before) && before.Addresses[0] == c.Addresses[0])) return;
             _found = known.ToFrozenDictionary(c => c.Id);
-            _storage?.Set(_contacts);
+            _storage?.Set(_contacts, (ulong)_list.IssuedUnixSeconds);
             StorageMoved?.Invoke();
         }
         catch (TimeoutException)
@@ -243,7 +243,7 @@ internal sealed class DirectoryKeeper : IAsyncDisposable
             if (list.IssuedUnixSeconds <= _list.IssuedUnixSeconds) return;
             _list = list;
             _contacts = [.. list.Contacts.Where(c => c.VerifyTimeless() == ContactFault.None)];
-            _storage?.Set(_contacts);
+            _storage?.Set(_contacts, (ulong)_list.IssuedUnixSeconds);
             foreach ((RouterNode node, _, _) in _nodes) node.SetRoster(RelayRoster.From(list), list.ExpiresUnixSeconds, _contacts);
             RouterLog.ListRead(_log, _contacts.Length, ContactWords.Date(list.ExpiresUnixSeconds), list.Contacts.Count - _contacts.Length);
         }

@@ -1,3 +1,4 @@
+using Oxen.Swarm.Duties;
 using Oxen.Swarm.Nodes;
 using Oxen.Swarm.Replication;
 using Oxen.Swarm.Storage;
@@ -14,13 +15,13 @@ internal sealed class SwarmApi(NodeCore core, ReplicaService replica, Coordinato
 {
     private const int DefaultSizeShare = -5;
 
-    /// <summary>A request as a door got it: the body of `storage_rpc`, JSON.</summary>
-    public async Task<ApiResult> HandleJsonAsync(ReadOnlyMemory<byte> body, CancellationToken cancel = default)
+    /// <summary>A request as a door got it: the body of `storage_rpc`, JSON. `limits`: whoever sent it is unknown, so accounts have limits.</summary>
+    public async Task<ApiResult> HandleJsonAsync(ReadOnlyMemory<byte> body, CancellationToken cancel = default, OnionLimits? limits = null)
     {
         if (!JsonWire.TryRead(body, out object? value) || value is not WireMap map) return ApiResult.Error(ApiResult.BadRequest, "invalid json");
         if (map.GetValueOrDefault("method") is not string method) return ApiResult.Error(ApiResult.BadRequest, "invalid json: no `method` field");
         if (map.GetValueOrDefault("params") is not WireMap parameters) return ApiResult.Error(ApiResult.BadRequest, "invalid json: no `params` field");
-        return await HandleAsync(method, parameters, bt: false, cancel).ConfigureAwait(false);
+        return await HandleAsync(method, parameters, bt: false, cancel, limits).ConfigureAwait(false);
     }
 
     /// <summary>A method and its parameters, JSON or bt by the first byte; nothing is `{}`.</summary>
@@ -33,12 +34,12 @@ internal sealed class SwarmApi(NodeCore core, ReplicaService replica, Coordinato
         return (await HandleAsync(method, map, bt, cancel).ConfigureAwait(false), bt);
     }
 
-    public async Task<ApiResult> HandleAsync(string method, WireMap parameters, bool bt, CancellationToken cancel)
+    public async Task<ApiResult> HandleAsync(string method, WireMap parameters, bool bt, CancellationToken cancel, OnionLimits? limits = null)
     {
         if (!RequestParser.Knows(method)) return ApiResult.Error(ApiResult.BadRequest, $"no method {method}");
         (SwarmRequest? request, string? fault) = parser.Parse(method, parameters, bt);
         if (request is null) return ApiResult.Invalid(fault!);
-        return await ExecuteAsync(request, bt, cancel).ConfigureAwait(false);
+        return await ExecuteAsync(request, limits, cancel).ConfigureAwait(false);
     }
 
     /// <summary>Why the node cannot serve clients now; empty if it can.</summary>
@@ -74,19 +75,20 @@ internal sealed class SwarmApi(NodeCore core, ReplicaService replica, Coordinato
         return new WireMap { ["snodes"] = nodes, ["swarm"] = SwarmRing.ToHex(swarm) };
     }
 
-    private async Task<ApiResult> ExecuteAsync(SwarmRequest request, bool bt, CancellationToken cancel)
+    private async Task<ApiResult> ExecuteAsync(SwarmRequest request, OnionLimits? limits, CancellationToken cancel)
     {
         try
         {
             return request switch
             {
-                BatchRequest batch => await BatchAsync(batch, bt, cancel).ConfigureAwait(false),
-                IfElseRequest ifElse => await IfElseAsync(ifElse, bt, cancel).ConfigureAwait(false),
+                BatchRequest batch => await BatchAsync(batch, limits, cancel).ConfigureAwait(false),
+                IfElseRequest ifElse => await IfElseAsync(ifElse, limits, cancel).ConfigureAwait(false),
                 InfoRequest => Timed(new WireMap { ["timestamp"] = core.Clock.Now, ["version"] = settings.Version.Select(v => (object)v).ToList() }),
                 GetSwarmRequest swarm => Timed(DescribeSwarm(swarm.Account, core.View)),
                 ActiveNodesRequest => new ApiResult(ApiResult.Ok, core.View.ToBinary()),
                 OxendRequest oxend => await OxendAsync(oxend, cancel).ConfigureAwait(false),
                 AccountRequest account when !core.View.Owns(account.Account) => Timed(DescribeSwarm(account.Account, core.View), ApiResult.Misdirected),
+                AccountRequest account when limits?.Take(account.Account) == false => ApiResult.Error(ApiResult.TooMany, "Too many requests, try again later"),
                 WriteRequest write => await WriteAsync(write).ConfigureAwait(false),
                 RetrieveRequest retrieve => Retrieve(retrieve),
                 GetExpiriesRequest expiries => Expiries(expiries),
@@ -182,20 +184,20 @@ internal sealed class SwarmApi(NodeCore core, ReplicaService replica, Coordinato
         return !JsonWire.TryRead(System.Text.Encoding.UTF8.GetBytes(answer.Text), out object? result) || result is null ? ApiResult.Error(ApiResult.BadGateway, "oxend returned unparsable data") : Timed(new WireMap { ["result"] = result });
     }
 
-    private async Task<ApiResult> BatchAsync(BatchRequest batch, bool bt, CancellationToken cancel)
+    private async Task<ApiResult> BatchAsync(BatchRequest batch, OnionLimits? limits, CancellationToken cancel)
     {
         var results = new List<ApiResult>();
         if (batch.Sequence)
         {
             foreach (SwarmRequest request in batch.Requests)
             {
-                results.Add(await ExecuteAsync(request, bt, cancel).ConfigureAwait(false));
+                results.Add(await ExecuteAsync(request, limits, cancel).ConfigureAwait(false));
                 if (!results[^1].IsSuccess) break;
             }
         }
         else
         {
-            results.AddRange(await Task.WhenAll(batch.Requests.Select(r => ExecuteAsync(r, bt, cancel))).ConfigureAwait(false));
+            results.AddRange(await Task.WhenAll(batch.Requests.Select(r => ExecuteAsync(r, limits, cancel))).ConfigureAwait(false));
         }
 
         return Timed(new WireMap { ["results"] = results.ConvertAll(r => (object)Embed(r)) });
@@ -203,7 +205,7 @@ internal sealed class SwarmApi(NodeCore core, ReplicaService replica, Coordinato
 
     private static WireMap Embed(ApiResult result) => new() { ["body"] = result.Body is byte[] bytes ? new WireBytes(bytes, BytesForm.Base64) : result.Body, ["code"] = (long)result.Status };
 
-    private async Task<ApiResult> IfElseAsync(IfElseRequest request, bool bt, CancellationToken cancel)
+    private async Task<ApiResult> IfElseAsync(IfElseRequest request, OnionLimits? limits, CancellationToken cancel)
     {
         long height = (long)core.View.Roster.Height;
         bool holds = (request.HardForkAtLeast is null || Compare(settings.HardFork, request.HardForkAtLeast) >= 0)
@@ -213,7 +215,7 @@ internal sealed class SwarmApi(NodeCore core, ReplicaService replica, Coordinato
             && (request.HeightAtLeast is null || height >= request.HeightAtLeast)
             && (request.HeightBefore is null || height < request.HeightBefore);
         var reply = new WireMap { ["condition"] = holds, ["height"] = height, ["v"] = settings.Version.Select(v => (object)v).ToList() };
-        if ((holds ? request.Then : request.Else) is { } branch) reply["result"] = Embed(await ExecuteAsync(branch, bt, cancel).ConfigureAwait(false));
+        if ((holds ? request.Then : request.Else) is { } branch) reply["result"] = Embed(await ExecuteAsync(branch, limits, cancel).ConfigureAwait(false));
         return Timed(reply);
     }
 

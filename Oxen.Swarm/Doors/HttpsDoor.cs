@@ -33,7 +33,7 @@ internal sealed record DoorTargets(NodeCore Core, SwarmApi Api, OnionService Oni
 // the seal. docs/protocol/swarm.md#https
 //
 //   POST /storage_rpc/v1    readiness 503, rate 429, long poll 410, size 413, then the API
-//   POST /onion_req/v2      readiness 503, then the onion service (with limits of its own: every request comes from a node there)
+//   POST /onion_req/v2      readiness 503, rate 429, size 413, then the onion service, with limits for what came by other nodes
 //   POST /ping_test/v1      always; GET /get_stats/v1; POST /swarm_peer/v1 for nodes; POST /json_rpc if this is a seed
 //   POST /oxen/v4/lsrpc, /oxen/v3/lsrpc, /loki/v3/lsrpc   applications, if there are any
 
@@ -172,13 +172,7 @@ internal sealed class HttpsDoor : IAsyncDisposable
 
     private async Task StorageAsync(HttpContext context)
     {
-        if (await IsRefusedAsync(context).ConfigureAwait(false)) return;
-        if (!_rate.Take(Prefix(context.Connection.RemoteIpAddress)))
-        {
-            await TextAsync(context, 429, "Too many requests, try again later").ConfigureAwait(false);
-            return;
-        }
-
+        if (await IsRefusedAsync(context).ConfigureAwait(false) || await IsTooFastAsync(context).ConfigureAwait(false)) return;
         if (context.Request.Headers.ContainsKey("x-loki-long-poll"))
         {
             await TextAsync(context, 410, "long polling is no longer supported, client upgrade required").ConfigureAwait(false);
@@ -198,7 +192,7 @@ internal sealed class HttpsDoor : IAsyncDisposable
 
     private async Task OnionAsync(HttpContext context)
     {
-        if (await IsRefusedAsync(context).ConfigureAwait(false)) return;
+        if (await IsRefusedAsync(context).ConfigureAwait(false) || await IsTooFastAsync(context).ConfigureAwait(false)) return;
         if (await ReadBodyAsync(context, MaxBodyBytes).ConfigureAwait(false) is not { } body) return;
         (int status, byte[] reply) = await _targets.Onion.HandleAsync(body, context.RequestAborted).ConfigureAwait(false);
         await WriteAsync(context, status, status == 200 ? "application/octet-stream" : "text/plain", reply).ConfigureAwait(false);
@@ -257,6 +251,13 @@ internal sealed class HttpsDoor : IAsyncDisposable
     {
         if (Refusal(_targets) is not { } refusal) return false;
         await TextAsync(context, 503, refusal).ConfigureAwait(false);
+        return true;
+    }
+
+    private async Task<bool> IsTooFastAsync(HttpContext context)
+    {
+        if (_rate.Take(Prefix(context.Connection.RemoteIpAddress))) return false;
+        await TextAsync(context, 429, "Too many requests, try again later").ConfigureAwait(false);
         return true;
     }
 

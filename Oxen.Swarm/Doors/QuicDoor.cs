@@ -6,6 +6,7 @@ using System.Threading.Channels;
 using Oxen.Router.Hosting;
 using Oxen.Swarm.Api;
 using Oxen.Swarm.Duties;
+using Oxen.Swarm.Peers;
 using Oxen.Swarm.Wire;
 
 namespace Oxen.Swarm.Doors;
@@ -16,6 +17,7 @@ namespace Oxen.Swarm.Doors;
 //   onion_req             the body of POST /onion_req/v2, its answer as it is
 //   monitor               subscriptions; notifications come as commands on the connection's stream 0
 //   snode_ping            pong
+//   oxen_peer             messages between nodes, of a node whose key the handshake has proven
 
 /// <summary>The storage API over QUIC.</summary>
 internal sealed class QuicDoor : IAsyncDisposable
@@ -42,6 +44,10 @@ internal sealed class QuicDoor : IAsyncDisposable
     public int Port => _quic.LocalEndPoint.Port;
 
     public ValueTask DisposeAsync() => _quic.DisposeAsync();
+
+    /// <summary>Connects to another node and shows this node's key.</summary>
+    /// <exception cref="IOException">It does not answer, or has another key.</exception>
+    public Task<RawKeyConnection> ConnectAsync(IPEndPoint to, ReadOnlyMemory<byte> key) => _quic.ConnectAsync(to, key, CancellationToken.None);
 
     /// <summary>Whether another node answers a ping by QUIC, with the key that it should have.</summary>
     public async Task<bool> PingAsync(IPEndPoint to, ReadOnlyMemory<byte> key, CancellationToken cancel)
@@ -130,28 +136,41 @@ internal sealed class QuicDoor : IAsyncDisposable
         switch (command.Endpoint)
         {
             case "snode_ping": return Reply(command, "pong"u8.ToArray());
+            case QuicPeerTransport.Endpoint: return await PeerAsync(from, command).ConfigureAwait(false);
             case "monitor": return Reply(command, _monitor.Subscribe(command.Body, _subscribers.GetOrAdd(from, c => new Subscriber(c))));
         }
 
         if (HttpsDoor.Refusal(_targets) is { } refused) return Error(command, 503, refused);
-        if (command.Endpoint == "onion_req")
+        bool onion = command.Endpoint == "onion_req";
+        if (!onion && !RequestParser.Knows(command.Endpoint)) return Error(command, 404, $"no method {command.Endpoint}");
+        if (!_rate.Take(HttpsDoor.Prefix(from.RemoteEndPoint.Address))) return Error(command, ApiResult.TooMany, "Too many requests, try again later");
+        if (onion)
         {
             (int status, byte[] body) = await _targets.Onion.HandleAsync(command.Body, cancel).ConfigureAwait(false);
-            return status == 200 ? Reply(command, body) : Error(command, status, Encoding.UTF8.GetString(body));
+            return status == 200 ? Reply(command, body) : Error(command, status, body);
         }
 
-        if (!RequestParser.Knows(command.Endpoint)) return Error(command, 404, $"no method {command.Endpoint}");
-        if (!_rate.Take(HttpsDoor.Prefix(from.RemoteEndPoint.Address))) return Error(command, ApiResult.TooMany, "Too many requests, try again later");
         (ApiResult result, bool bt) = await _targets.Api.HandleMethodAsync(command.Endpoint, command.Body, cancel).ConfigureAwait(false);
-        if (result.Status != ApiResult.Ok) return Error(command, result.Status, Encoding.UTF8.GetString(result.ToBytes(bt)));
+        if (result.Status != ApiResult.Ok) return Error(command, result.Status, result.ToBytes(bt));
         object body200 = result.Body is byte[] bytes && !bt ? new WireBytes(bytes, BytesForm.Base64) : result.Body;
         return Reply(command, bt ? BtEncoding.Write(new List<object> { (long)result.Status, body200 }) : JsonWire.Write(new List<object> { (long)result.Status, body200 }));
     }
 
-    private static BtMessage Reply(BtMessage command, byte[] body) => new('R', command.Id, "", body);
+    // The handshake has proven who asks; who is no node of the registry is refused before anything is read.
+    private async Task<BtMessage> PeerAsync(RawKeyConnection from, BtMessage command)
+    {
+        if (from.PeerKey.Length != 32 || await _targets.Peers.HandleAsync(from.PeerKey, command.Body).ConfigureAwait(false) is not { } answer) return Error(command, ApiResult.Forbidden, "not a node");
+        return Reply(command, answer);
+    }
 
-    private static BtMessage Error(BtMessage command, int status, string words) =>
-        new('E', command.Id, "", Encoding.UTF8.GetBytes($"{status} {Microsoft.AspNetCore.WebUtilities.ReasonPhrases.GetReasonPhrase(status)}\n\n{words}"));
+    // Whoever reads a message that is too long gives the whole connection up.
+    private static BtMessage Reply(BtMessage command, byte[] body) =>
+        body.Length <= BtRequests.MaxBytes - 64 ? new('R', command.Id, "", body) : Error(command, 413, "the answer is too long for this door");
+
+    private static BtMessage Error(BtMessage command, int status, string words) => Error(command, status, Encoding.UTF8.GetBytes(words));
+
+    private static BtMessage Error(BtMessage command, int status, byte[] body) =>
+        new('E', command.Id, "", [.. Encoding.ASCII.GetBytes($"{status} {Microsoft.AspNetCore.WebUtilities.ReasonPhrases.GetReasonPhrase(status)}\n\n"), .. body]);
 
     private void OnClosed(RawKeyConnection connection)
     {

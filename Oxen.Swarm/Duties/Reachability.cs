@@ -20,7 +20,7 @@ internal interface IReachTester
     Task<bool> TestAsync(SwarmMember member, CancellationToken cancel);
 }
 
-// Every few seconds one other node, by chance, is tested; one that failed is tested again after 10 s for each failure, at most
+// Every few seconds one other node, by chance, is tested, decommissioned ones too, since tests bring them back; one that failed is tested again after 10 s for each failure, at most
 // two minutes. Results go to the registry. A decommissioned node tests nobody: its own network may be what is broken.
 
 /// <summary>Tests whether other nodes are reachable.</summary>
@@ -75,7 +75,7 @@ internal sealed class Reachability(NodeCore core, IReachTester tester, IPeerRepo
         if (now >= _nextRandom)
         {
             _nextRandom = now + TimeSpan.FromSeconds(Math.Max(1, MeanSeconds + (DeviationSeconds * Gauss())));
-            SwarmMember[] others = [.. view.Roster.Members.Where(m => m.Active && m.Hex != core.Hex && !_failures.ContainsKey(m.Hex))];
+            SwarmMember[] others = [.. view.Roster.Members.Where(m => m.Hex != core.Hex && !_failures.ContainsKey(m.Hex))];
             if (others.Length > 0) due.Add(others[dice.Next(others.Length)]);
         }
 
@@ -102,7 +102,7 @@ internal sealed class Reachability(NodeCore core, IReachTester tester, IPeerRepo
 }
 
 /// <summary>`POST /ping_test/v1`, a sealed ping, and a ping by QUIC if both nodes have that door, each within five seconds.</summary>
-internal sealed class DoorsReachTester(NodeCore core, HttpClient http, Doors.QuicDoor? quic) : IReachTester
+internal sealed class DoorsReachTester(NodeCore core, Peers.IPeerTransport byHttps, HttpClient http, Doors.QuicDoor? quic) : IReachTester
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(5);
 
@@ -124,7 +124,7 @@ internal sealed class DoorsReachTester(NodeCore core, HttpClient http, Doors.Qui
 
         // The certificate proves nothing: the seal shows that the node's key is there.
         byte[] ping = Wire.BtEncoding.Write(new List<object> { new Wire.WireMap { ["k"] = "ping" } });
-        if (await core.Transport.CallAsync(member, ping, Limit, cancel).ConfigureAwait(false) is null) return false;
+        if (await byHttps.CallAsync(member, ping, Limit, cancel).ConfigureAwait(false) is null) return false;
         if (quic is null || member.QuicPort == 0) return true;
         using var quicLimit = new CancellationTokenSource(Limit, core.Clock.Provider);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(cancel, quicLimit.Token);

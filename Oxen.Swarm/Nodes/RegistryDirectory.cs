@@ -55,9 +55,9 @@ public sealed class RegistryDirectory : ISwarmDirectory, IDisposable
     private SwarmRoster Read()
     {
         NodeRegistry registry = _nodes.Current;
-        return new SwarmRoster([.. registry.Nodes.Select(n => ToMember(n, _contact(n.RouterId)))], registry.Height);
+        return new SwarmRoster([.. registry.Nodes.Select(n => ToMember(n, _contact(n.RouterId)))], registry.Height) { Generation = registry.Generation };
     }
 
     private static SwarmMember ToMember(ServiceNode node, SwarmContact? contact) =>
-        new(node.RouterId, node.Active ? node.SwarmId : SwarmRing.Unassigned, contact?.Address, contact?.HttpsPort ?? 0, contact?.QuicPort ?? 0) { Active = node.Active };
+        new(node.RouterId, node.Active ? node.SwarmId : SwarmRing.Unassigned, contact?.Address, contact?.HttpsPort ?? 0, contact?.QuicPort ?? 0) { Active = node.Active, SwarmSince = node.SwarmSince };
 }

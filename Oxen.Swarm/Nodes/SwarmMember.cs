@@ -31,6 +31,9 @@ public sealed class SwarmMember(ReadOnlyMemory<byte> ed25519, ulong swarmId, IPA
     /// <summary>False while it is decommissioned: it relays onion requests but keeps no messages.</summary>
     public bool Active { get; init; } = true;
 
+    /// <summary>Since which height it has been in its swarm without a break; 0: not known.</summary>
+    public ulong SwarmSince { get; init; }
+
     internal string Hex { get; } = Convert.ToHexStringLower(ed25519.Span);
 }
 
@@ -44,6 +47,9 @@ public sealed class SwarmRoster(IReadOnlyList<SwarmMember> members, ulong height
 
     /// <summary>Block height; 0 for a static list.</summary>
     public ulong Height { get; } = height;
+
+    /// <summary>Which of a row of lists this is; 0: members tell since when they are in their swarms, or there is but one list.</summary>
+    public ulong Generation { get; init; }
 }
 
 /// <summary>Tells who the storage nodes are and where. Any thread may ask.</summary>

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text;
 using Oxen.Swarm.Api;
+using Oxen.Swarm.Duties;
 using Oxen.Swarm.Nodes;
 using Oxen.Swarm.Replication;
 using Oxen.Swarm.Wire;
@@ -16,7 +17,7 @@ namespace Oxen.Swarm.Onion;
 // Texts of errors in clear are those that clients look for: "Next node not found: <key>" makes them drop that node.
 
 /// <summary>Answers and forwards onion requests.</summary>
-internal sealed class OnionService(NodeCore core, SwarmApi api, IOnionProxy? proxy, Func<ReadOnlyMemory<byte>, bool>? limit)
+internal sealed class OnionService(NodeCore core, SwarmApi api, IOnionProxy? proxy, OnionLimits? limits)
 {
     public const int MaxHops = 15;
     public const int MaxBytes = 10 * 1024 * 1024;
@@ -38,7 +39,7 @@ internal sealed class OnionService(NodeCore core, SwarmApi api, IOnionProxy? pro
     {
         core.Counters.CountOnion();
         if (hop.Hop > MaxHops) return Clear(400, "onion request max path length exceeded");
-        if (limit?.Invoke(hop.EphemeralKey) == false) return Clear(429, "Too many requests, try again later");
+        if (limits?.Take(hop.From) == false) return Clear(429, "Too many requests, try again later");
         if (!ChannelCipher.TryParse(hop.EncType, out EncryptType type)) return Clear(400, $"Error parsing onion request: invalid encryption type {hop.EncType}");
         using ChannelCipher? cipher = ChannelCipher.ForServer(core.Identity, hop.EphemeralKey, type);
         if (cipher?.Decrypt(hop.Data) is not { } plain) return Clear(400, "Invalid ciphertext");
@@ -46,7 +47,7 @@ internal sealed class OnionService(NodeCore core, SwarmApi api, IOnionProxy? pro
         switch (frame is null ? null : OnionStep.Read(frame))
         {
             case OnionStep.Final final:
-                ApiResult result = await api.HandleJsonAsync(final.Body, cancel).ConfigureAwait(false);
+                ApiResult result = await api.HandleJsonAsync(final.Body, cancel, limits).ConfigureAwait(false);
                 return Reply(cipher, result, final.Json, final.Base64);
             case OnionStep.Relay relay: return await RelayAsync(relay, hop.Hop + 1, cancel).ConfigureAwait(false);
             case OnionStep.Server server when proxy is not null && OnionStep.IsTargetAllowed(server.Target):
@@ -78,7 +79,7 @@ internal sealed class OnionService(NodeCore core, SwarmApi api, IOnionProxy? pro
         if (core.View.Find(relay.Destination) is not { } next) return Clear(502, $"Next node not found: {hex}");
         if (next.Address is null || next.HttpsPort == 0) return Clear(502, $"Next node is currently unreachable: {hex}");
         if (hop > MaxHops) return Clear(400, "onion request max path length exceeded");
-        if (next.Hex == core.Hex) return await HandleHopAsync(new OnionHop(relay.Blob.ToArray(), relay.EncType, relay.EphemeralKey, hop), cancel).ConfigureAwait(false);
+        if (next.Hex == core.Hex) return await HandleHopAsync(new OnionHop(relay.Blob.ToArray(), relay.EncType, relay.EphemeralKey, hop, core.Hex), cancel).ConfigureAwait(false);
         var message = new WireMap { ["d"] = relay.Blob, ["h"] = (long)hop, ["k"] = "onion", ["x"] = relay.EphemeralKey, ["y"] = relay.EncType };
         long begun = core.Clock.Provider.GetTimestamp();
         byte[]? reply = await core.Transport.CallAsync(next, BtEncoding.Write(new List<object> { message }), RelayLimit, cancel).ConfigureAwait(false);

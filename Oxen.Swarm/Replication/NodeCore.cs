@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Collections.Concurrent;
+using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using Oxen.Swarm.Api;
@@ -74,7 +75,9 @@ internal sealed class NodeCore : IAsyncDisposable
         try
         {
             SwarmView old = _view, next = new(_directory.Current, Identity.Ed25519.Span);
-            bool moved = old.SwarmId != next.SwarmId, ringChanged = !old.Ring.Ids.SequenceEqual(next.Ring.Ids);
+            // Out and in again between two looks is a move too: others decided meanwhile.
+            bool moved = old.SwarmId != next.SwarmId || old.Self is { SwarmSince: > 0 } before && before.SwarmSince != next.Self?.SwarmSince;
+            bool ringChanged = !old.Ring.Ids.SequenceEqual(next.Ring.Ids);
             foreach (SwarmMember peer in next.Peers)
             {
                 PeerLink link = _links.GetOrAdd(peer.Hex, _ => new PeerLink(peer, Transport, Times.Answer));
@@ -140,12 +143,16 @@ internal sealed class NodeCore : IAsyncDisposable
         _votes = await Store.SetStateAsync("voter", VoterAmong(view)).ConfigureAwait(false);
     }
 
-    /// <summary>swarm 8 | first 16 bytes of SHA-256 over the ids of its members, this node among them.</summary>
+    /// <summary>
+    /// swarm 8 | first 16 bytes of SHA-256 over the ids of its members, this node among them, and since when each is one; or, where the
+    /// registry cannot say that, which list it is. The same members again are not the same swarm if they were others in between.
+    /// </summary>
     private static byte[] VoterAmong(SwarmView view)
     {
         byte[] state = new byte[8 + 16];
         BinaryPrimitives.WriteUInt64BigEndian(state, view.SwarmId);
-        SHA256.HashData(Encoding.ASCII.GetBytes(string.Concat(view.MembersOf(view.SwarmId).Select(m => m.Hex)))).AsSpan(0, 16).CopyTo(state.AsSpan(8));
+        string members = string.Concat(view.MembersOf(view.SwarmId).Select(m => string.Create(CultureInfo.InvariantCulture, $"{m.Hex}{m.SwarmSince},")));
+        SHA256.HashData(Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{members}{view.Roster.Generation}"))).AsSpan(0, 16).CopyTo(state.AsSpan(8));
         return state;
     }
 }

@@ -10,7 +10,8 @@ namespace Oxen.Swarm.Replication;
 /// <param name="EncType">How it is encrypted.</param>
 /// <param name="EphemeralKey">The client's key for this hop.</param>
 /// <param name="Hop">Which hop this is.</param>
-internal sealed record OnionHop(byte[] Data, string EncType, byte[] EphemeralKey, int Hop);
+/// <param name="From">The node that it came by, in hexadecimal; null: a client.</param>
+internal sealed record OnionHop(byte[] Data, string EncType, byte[] EphemeralKey, int Hop, string? From = null);
 
 /// <summary>Answers messages of other nodes. Who sent them has been proven; what they say has not.</summary>
 internal sealed class PeerService(NodeCore core, ReplicaService replica, RequestParser parser, Func<OnionHop, Task<(int Status, byte[] Body)>> onion)
@@ -42,7 +43,7 @@ internal sealed class PeerService(NodeCore core, ReplicaService replica, Request
             return kind switch
             {
                 "ping" => new WireMap { ["p"] = 1L },
-                "onion" => await OnionAsync(map).ConfigureAwait(false),
+                "onion" => await OnionAsync(map, node.Hex).ConfigureAwait(false),
                 "merge" => await MergeAsync(map).ConfigureAwait(false),
                 "want" => Want(map),
                 "op" when member => await OperateAsync(map).ConfigureAwait(false),
@@ -131,11 +132,11 @@ internal sealed class PeerService(NodeCore core, ReplicaService replica, Request
         return new WireMap { ["r"] = core.Store.Records(keys, MaxPullBytes).ConvertAll(r => (object)RecordWire.Write(r)) };
     }
 
-    private async Task<WireMap> OnionAsync(WireMap map)
+    private async Task<WireMap> OnionAsync(WireMap map, string from)
     {
         if (map.GetValueOrDefault("d") is not byte[] data || map.GetValueOrDefault("y") is not byte[] type || map.GetValueOrDefault("x") is not byte[] { Length: 32 } key || map.GetValueOrDefault("h") is not long hop)
             return Error(ApiResult.BadRequest, "no onion request");
-        (int status, byte[] body) = await onion(new OnionHop(data, ParamReader.Text(type)!, key, (int)Math.Clamp(hop, 1, 1000))).ConfigureAwait(false);
+        (int status, byte[] body) = await onion(new OnionHop(data, ParamReader.Text(type)!, key, (int)Math.Clamp(hop, 1, 1000), from)).ConfigureAwait(false);
         return new WireMap { ["c"] = (long)status, ["d"] = body };
     }
 }

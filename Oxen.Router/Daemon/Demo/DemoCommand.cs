@@ -60,7 +60,7 @@ internal static class DemoCommand
         await WaitReadyAsync(client, cancel).ConfigureAwait(false);
         double firstByte = await FirstByteAsync(doors, targets, cancel).ConfigureAwait(false);
         // Only now: nothing that starts beside may delay the first byte.
-        await using DemoSwarm swarm = await DemoSwarm.StartAsync(network.Slots, cancel).ConfigureAwait(false);
+        await using DemoSwarm swarm = await DemoSwarm.StartAsync(network.Slots, ledger, cancel).ConfigureAwait(false);
         await using DemoSite site = await DemoSite.StartAsync(network, options.Hops, cancel).ConfigureAwait(false);
         if (!options.Processes) await ledger.BeginAsync().ConfigureAwait(false); // after the first byte: opening it takes the processor
         await FillAsync(ledger, network, site, cancel).ConfigureAwait(false);

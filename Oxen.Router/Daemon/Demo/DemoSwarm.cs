@@ -1,6 +1,7 @@
 using System.Net;
 using System.Security.Cryptography;
 using System.Text.Json;
+using Oxen.Ons.Rpc;
 using Oxen.Router.Core.Directory;
 using Oxen.Router.Daemon.Run;
 using Oxen.Router.Exit;
@@ -34,8 +35,11 @@ internal sealed class DemoSwarm : IAsyncDisposable
     private readonly Roster _roster = new();
     private readonly Member[] _members;
 
-    private DemoSwarm(IReadOnlyList<DemoSlot> slots)
+    private readonly DemoLedger _ledger;
+
+    private DemoSwarm(IReadOnlyList<DemoSlot> slots, DemoLedger ledger)
     {
+        _ledger = ledger;
         _members = [.. Enumerable.Range(0, Nodes).Select(i => new Member(i, i < slots.Count ? slots[i] : null))];
     }
 
@@ -92,9 +96,9 @@ internal sealed class DemoSwarm : IAsyncDisposable
     public IReadOnlyList<SwarmMember> All => _roster.Current.Members;
 
     /// <summary>Starts all nodes; they are ready when they have agreed that there is nothing yet.</summary>
-    public static async Task<DemoSwarm> StartAsync(IReadOnlyList<DemoSlot> slots, CancellationToken cancel)
+    public static async Task<DemoSwarm> StartAsync(IReadOnlyList<DemoSlot> slots, DemoLedger ledger, CancellationToken cancel)
     {
-        var swarm = new DemoSwarm(slots);
+        var swarm = new DemoSwarm(slots, ledger);
         try
         {
             await Parallel.ForEachAsync(swarm._members, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount, CancellationToken = cancel }, async (member, _) => await swarm.StartAsync(member).ConfigureAwait(false)).ConfigureAwait(false);
@@ -164,6 +168,7 @@ internal sealed class DemoSwarm : IAsyncDisposable
             ListenQuic = member.Listen,
             Seed = true,
             MaxBytes = MaxBytes,
+            Ledger = new SwarmLedger(async (method, parameters, stop) => await LedgerCalls.To(new LedgerRpc(await _ledger.Opening.WaitAsync(stop).ConfigureAwait(false)))(method, parameters, stop).ConfigureAwait(false)),
             SyncInterval = TimeSpan.FromSeconds(2),
         }).ConfigureAwait(false);
         member.Contact = new SwarmMember(member.Identity.Ed25519, member.Swarm, member.Listen.Address, member.Node.HttpsPort, member.Node.QuicPort);

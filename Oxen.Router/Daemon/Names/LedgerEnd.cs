@@ -7,6 +7,7 @@ using Oxen.Ons.Rpc;
 using Oxen.Ons.Sequencing;
 using Oxen.Router.Core.Directory;
 using Oxen.Router.Daemon.Configuration;
+using Oxen.Router.Daemon.Run;
 using Oxen.Router.Daemon.Terminal;
 using Oxen.Router.Handlers;
 using Oxen.Router.Hosting;
@@ -26,6 +27,8 @@ internal sealed class LedgerEnd : IAsyncDisposable
     private LedgerFollower? _follower;
     private BlockSigner? _signer;
     private NodeProver? _prover;
+    private NodeVoter? _voter;
+    private LedgerCall _votes = null!;
     private LedgerKey? _node;
     private RpcServer? _rpc;
 
@@ -60,26 +63,38 @@ internal sealed class LedgerEnd : IAsyncDisposable
         }
     }
 
-    /// <summary>What a node says of itself.</summary>
-    public static NodeFacts FactsOf(IPEndPoint router)
+    /// <summary>Answers calls from this copy.</summary>
+    public LedgerCall Call { get; private set; } = null!;
+
+    /// <summary>What a node says of itself. `storage`: the port of its HTTPS door, the QUIC door being one above; 0: it keeps no messages.</summary>
+    public static NodeFacts FactsOf(IPEndPoint router, int storage = 0)
     {
         Version version = Assembly.GetExecutingAssembly().GetName().Version ?? new Version();
         uint ip = router.AddressFamily == System.Net.Sockets.AddressFamily.InterNetwork ? System.Buffers.Binary.BinaryPrimitives.ReadUInt32BigEndian(router.Address.GetAddressBytes()) : 0;
-        return new NodeFacts(ip, (ushort)router.Port, 0, 0, (ushort)version.Major, (ushort)version.Minor, (ushort)version.Build, 0);
+        return new NodeFacts(ip, (ushort)router.Port, (ushort)storage, (ushort)(storage == 0 ? 0 : storage + 1), (ushort)version.Major, (ushort)version.Minor, (ushort)version.Build, 0);
     }
 
     /// <summary>This process's relay may be a service node: from now on its proofs are sent.</summary>
-    public void ServeNode(RouterIdentity identity, IPEndPoint address, TimeProvider time)
+    /// <param name="identity">The relay's.</param>
+    /// <param name="address">Where it is reached.</param>
+    /// <param name="storage">Its storage; null: it keeps no messages. While that does not work, no proof is sent.</param>
+    /// <param name="time">The clock.</param>
+    public void ServeNode(RouterIdentity identity, IPEndPoint address, SwarmEnd? storage, TimeProvider time)
     {
-        NodeFacts facts = FactsOf(address);
+        NodeFacts facts = FactsOf(address, storage is null ? 0 : address.Port);
         _node = new LedgerKey(identity.Seed);
-        _prover = new NodeProver(Host, _node, () => facts, time);
+        _prover = new NodeProver(Host, _node, () => storage?.Works == false ? null : facts, time);
         _prover.Start();
+        if (storage is null || _keys.Count == 0) return;
+        _voter = new NodeVoter(Host, _keys, _votes);
+        _voter.Start();
+        storage.Tested += (node, reached) => _voter.Note(new Bytes32(node.Span), reached);
     }
 
     public async ValueTask DisposeAsync()
     {
         if (_prover is not null) await _prover.DisposeAsync().ConfigureAwait(false);
+        if (_voter is not null) await _voter.DisposeAsync().ConfigureAwait(false);
         if (_rpc is not null) await _rpc.DisposeAsync().ConfigureAwait(false);
         if (_follower is not null) await _follower.DisposeAsync().ConfigureAwait(false);
         Nodes?.Dispose();
@@ -111,9 +126,12 @@ internal sealed class LedgerEnd : IAsyncDisposable
             _follower.Start(Host);
         }
 
+        var calls = new LedgerRpc(Host);
+        Call = LedgerCalls.To(calls);
+        _votes = config.Follow is { } followed ? new OxendClient(_http, followed).CallAsync : Call; // where votes come together
         Nodes = new LedgerNodeSource(Host);
         Plugin = new OnsPlugin(Task.FromResult(Host));
-        if (config.Listen is { } listen) _rpc = await ServeAsync(listen, cancel).ConfigureAwait(false);
+        if (config.Listen is { } listen) _rpc = await ServeAsync(calls, listen, cancel).ConfigureAwait(false);
     }
 
     private static SigningJournal Journal(string? file)
@@ -132,11 +150,11 @@ internal sealed class LedgerEnd : IAsyncDisposable
         }
     }
 
-    private async Task<RpcServer> ServeAsync(IPEndPoint listen, CancellationToken cancel)
+    private async Task<RpcServer> ServeAsync(LedgerRpc calls, IPEndPoint listen, CancellationToken cancel)
     {
         try
         {
-            return await RpcServer.StartAsync(new LedgerRpc(Host), listen, cancel).ConfigureAwait(false);
+            return await RpcServer.StartAsync(calls, listen, cancel).ConfigureAwait(false);
         }
         catch (IOException e)
         {

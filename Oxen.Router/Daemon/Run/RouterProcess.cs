@@ -211,7 +211,7 @@ internal sealed class RouterProcess : IAsyncDisposable
         if (_config.Roles.HasFlag(RouterRoles.Relay))
         {
             _keys = RouterKeys.Load(_config, directory, _time.GetUtcNow());
-            if (_config.Swarm is { } swarm) _swarm = await SwarmEnd.OpenAsync(swarm, _keys.Identity, Nodes, _keeper, _log, _time).ConfigureAwait(false);
+            if (_config.Swarm is { } swarm) _swarm = await SwarmEnd.OpenAsync(swarm, _keys.Identity, Nodes, LedgerOfSwarm(), _keeper, _log, _time).ConfigureAwait(false);
             OpenRelay(_keys);
         }
 
@@ -219,7 +219,7 @@ internal sealed class RouterProcess : IAsyncDisposable
         _names = NameEnd.Open(_config.Names, _ledger, _client?.Client, _time);
         _client?.Client!.UseNames(_names?.Source);
         _relay?.Start(directory);
-        if (_relay is not null) _ledger?.ServeNode(_keys!.Identity, _config.ReachedAt, _time);
+        if (_relay is not null) _ledger?.ServeNode(_keys!.Identity, _config.ReachedAt, _swarm, _time);
         _client?.Start(directory);
         if (_relay is not null) _keeper.Keep(_relay, isClient: false);
         if (_client is not null) _keeper.Keep(_client, isClient: true);
@@ -267,6 +267,10 @@ internal sealed class RouterProcess : IAsyncDisposable
 
     /// <summary>Who may be a relay, where that is not the contact list's affair.</summary>
     private INodeSource? Nodes => _config.Directory.Nodes switch { NodesFrom.Ledger => _ledger!.Nodes, NodesFrom.Server => _nodeServer, _ => null };
+
+    // Storage clients ask their node for names.
+    private SwarmLedger? LedgerOfSwarm() =>
+        _ledger is { } own ? new SwarmLedger(own.Call) : _config.Directory is { Nodes: NodesFrom.Server, NodesServer: { } server } ? SwarmLedger.Behind(server) : null;
 
     // `localhost.loki` is the first service of our own. With a door it has a mapped address, as it has for everybody else.
     private DnsConfig WithOwnService(DnsConfig dns)

@@ -23,9 +23,11 @@ internal sealed class SwarmEnd : IAsyncDisposable
     private readonly SwarmNode _node;
     private readonly PeerWatch _watch;
     private readonly IPEndPoint _listen;
+    private readonly SwarmLedger? _ledger;
 
-    private SwarmEnd(SwarmIdentity identity, RegistryDirectory directory, SwarmNode node, PeerWatch watch, IPEndPoint listen)
+    private SwarmEnd(SwarmIdentity identity, RegistryDirectory directory, SwarmNode node, PeerWatch watch, IPEndPoint listen, SwarmLedger? ledger)
     {
+        _ledger = ledger;
         _identity = identity;
         _directory = directory;
         _node = node;
@@ -37,15 +39,26 @@ internal sealed class SwarmEnd : IAsyncDisposable
     /// <summary>Storage requests that come by links and paths.</summary>
     public IRouterPlugin Plugin { get; }
 
+    /// <summary>Another node's storage was tested: its id, and whether it was reached.</summary>
+    public event Action<ReadOnlyMemory<byte>, bool>? Tested
+    {
+        add => _watch.Tested += value;
+        remove => _watch.Tested -= value;
+    }
+
+    /// <summary>False while the database or the disk is in trouble, or the storage has said nothing for two minutes.</summary>
+    public bool Works => _watch.Works;
+
     /// <param name="nodes">The registry; null: the contact list says who stores, and in which swarm.</param>
+    /// <param name="ledger">Whom to ask for names; null: nobody. Disposed of with this.</param>
     /// <exception cref="UserException">The database cannot be used, or the address is taken or not ours.</exception>
-    public static async Task<SwarmEnd> OpenAsync(SwarmConfig config, RouterIdentity router, INodeSource? nodes, DirectoryKeeper keeper, ILogger log, TimeProvider time)
+    public static async Task<SwarmEnd> OpenAsync(SwarmConfig config, RouterIdentity router, INodeSource? nodes, SwarmLedger? ledger, DirectoryKeeper keeper, ILogger log, TimeProvider time)
     {
         Prepare(config);
         var identity = new SwarmIdentity(router.Seed);
         var directory = new RegistryDirectory(nodes ?? keeper.StorageNodes(), id => ContactOf(keeper.AddressOf(id.Span)));
         if (nodes is not null) keeper.StorageMoved += directory.Refresh;
-        var watch = new PeerWatch(log);
+        var watch = new PeerWatch(log, time);
         try
         {
             SwarmNode node = await SwarmNode.StartAsync(new SwarmNodeOptions
@@ -67,10 +80,11 @@ internal sealed class SwarmEnd : IAsyncDisposable
                 MaxProFileBytes = (int)config.ProFileBytes,
                 ProBackendKey = config.ProKey,
                 Reports = watch,
+                Ledger = ledger,
                 Time = time,
             }).ConfigureAwait(false);
             watch.Node = node;
-            var end = new SwarmEnd(identity, directory, node, watch, config.Listen);
+            var end = new SwarmEnd(identity, directory, node, watch, config.Listen, ledger);
             SwarmFigures figures = node.ReadFigures();
             RouterLog.SwarmOpen(log, end._listen.ToString(), figures.Swarm, figures.Members, figures.Nodes);
             return end;
@@ -95,6 +109,7 @@ internal sealed class SwarmEnd : IAsyncDisposable
         {
             directory.Dispose();
             identity.Dispose();
+            ledger?.Dispose();
         }
     }
 
@@ -122,6 +137,7 @@ internal sealed class SwarmEnd : IAsyncDisposable
         await _node.DisposeAsync().ConfigureAwait(false);
         _directory.Dispose();
         _identity.Dispose();
+        _ledger?.Dispose();
     }
 
     private static void Prepare(SwarmConfig config)
@@ -138,14 +154,21 @@ internal sealed class SwarmEnd : IAsyncDisposable
         }
     }
 
-    /// <summary>Remembers who does not answer. A ledger would be told; without one, the operator is.</summary>
-    private sealed class PeerWatch(ILogger log) : IPeerReports
+    /// <summary>Remembers who does not answer, for the operator, and tells whoever votes about nodes on a ledger.</summary>
+    private sealed class PeerWatch(ILogger log, TimeProvider time) : IPeerReports
     {
+        private static readonly TimeSpan Silence = TimeSpan.FromMinutes(2);
+        private long _pinged = time.GetTimestamp();
+
         private readonly ConcurrentDictionary<string, bool> _unreachable = new(StringComparer.Ordinal);
         private int _said;
         private string _trouble = "";
 
+        public event Action<ReadOnlyMemory<byte>, bool>? Tested;
+
         public SwarmNode? Node { get; set; }
+
+        public bool Works => Node?.Trouble.Length == 0 && time.GetElapsedTime(Interlocked.Read(ref _pinged)) < Silence;
 
         public IReadOnlyList<string> Unreachable => [.. _unreachable.Keys.Order(StringComparer.Ordinal)];
 
@@ -154,10 +177,12 @@ internal sealed class SwarmEnd : IAsyncDisposable
             string id = Convert.ToHexStringLower(node.Span);
             if (reachable) _unreachable.TryRemove(id, out _);
             else _unreachable[id] = true;
+            Tested?.Invoke(node, reachable);
         }
 
         public void Ping()
         {
+            Interlocked.Exchange(ref _pinged, time.GetTimestamp());
             int count = _unreachable.Count;
             if (count > _said) RouterLog.SwarmUnreachable(log, count);
             _said = count;

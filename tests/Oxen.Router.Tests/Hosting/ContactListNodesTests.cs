@@ -55,10 +55,12 @@ public class ContactListNodesTests
     [Fact]
     public void Another_list_is_told()
     {
-        var source = new ContactListNodes([Contact(1)]);
+        var source = new ContactListNodes([Contact(1)], generation: 7);
+        Assert.Equal(7UL, source.Current.Generation);
         int told = 0;
         source.Changed += () => told++;
-        source.Set([Contact(1), Contact(2)]);
+        source.Set([Contact(1), Contact(2)], generation: 8);
+        Assert.Equal(8UL, source.Current.Generation);
         Assert.Equal(1, told);
         Assert.Equal(2, source.Current.Nodes.Count);
     }

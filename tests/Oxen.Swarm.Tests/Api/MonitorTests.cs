@@ -40,6 +40,29 @@ public class MonitorTests
         Assert.Single(sinks[0].Got);
     }
 
+    [Fact]
+    public async Task Groups_and_their_members_subscribe_too()
+    {
+        await using TestSwarm swarm = await TestSwarm.StartAsync(1);
+        using MiniAccount group = MiniAccount.Random(3), member = MiniAccount.Random();
+        long t = TestSwarm.Now / 1000;
+        byte[] text = Encoding.ASCII.GetBytes($"MONITOR{group.Id}{t}011,12");
+        Assert.Equal("d7:successi1ee", Answer("", group.Sign(text), new Sink("owner")));
+        (byte[] token, byte[] signature) = group.Allow(member.Ed25519, 1);
+        var sink = new Sink("member");
+        Assert.Equal("d7:successi1ee", Answer($"1:S64:{Latin(signature)}1:T36:{Latin(token)}", member.Sign(text), sink));
+        (byte[] mute, byte[] muteSignature) = group.Allow(member.Ed25519, 2);
+        Assert.StartsWith("d7:errcodei5e", Answer($"1:S64:{Latin(muteSignature)}1:T36:{Latin(mute)}", member.Sign(text), sink), StringComparison.Ordinal); // it may not read
+        Assert.StartsWith("d7:errcodei5e", Answer("", member.Sign(text), sink), StringComparison.Ordinal);
+        Assert.Equal(200, (await swarm.AskAsync(0, "store", MiniRequests.Store(group, [1], TestSwarm.Now, 11))).Status);
+        await swarm.WaitAsync(() => !sink.Got.IsEmpty, "the member is told");
+        Assert.Contains("1:ni11e", Latin(Assert.Single(sink.Got).Body), StringComparison.Ordinal);
+
+        // Keys ascend: S, T, n, p, s, t.
+        string Answer(string subaccount, byte[] by, Sink to) =>
+            Latin(swarm[0].Monitor.Subscribe(Encoding.Latin1.GetBytes($"d{subaccount}1:nli11ei12ee1:p33:{Latin(Convert.FromHexString(group.Id))}1:s64:{Latin(by)}1:ti{t}ee"), to));
+    }
+
     [Theory]
     [InlineData("P", "", 1)]
     [InlineData("P", "3:abc", 2)]

@@ -100,6 +100,71 @@ public class SwarmBehaviourTests
         }
     }
 
+    // While it was down it left and came back, and the others deleted without it: the members are those that it knew.
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_member_that_was_replaced_and_taken_back_while_it_was_down_has_no_vote_before_it_has_caught_up(bool registryTells)
+    {
+        await using TestSwarm swarm = await TestSwarm.StartAsync(6, i => i < 5 ? 0UL : SwarmRing.Unassigned, intervalMilliseconds: 100, waitReady: false);
+        foreach (TestSwarm.Entry entry in swarm.Entries) entry.SwarmSince = registryTells ? 1UL : 0;
+        swarm.Publish(Generation(1));
+        await swarm.WaitAsync(() => Enumerable.Range(0, 5).All(i => swarm[i].NotReady.Count == 0), "five are ready");
+        using MiniAccount account = MiniAccount.Random();
+        for (byte i = 0; i < 10; i++) await Ok(swarm, 0, "store", MiniRequests.Store(account, [i], TestSwarm.Now));
+
+        // A restart in the same swarm keeps the vote, whoever can be reached.
+        Isolate();
+        await Restart();
+        Assert.True(swarm[4].Core.Votes);
+        swarm.Wires.MendAll();
+        await swarm.WaitAsync(() => swarm.Entries.Take(5).Select(e => e.Node!.Store.Digests.Root).Distinct().Count() == 1, "the five agree");
+
+        await swarm.StopNodeAsync(4);
+        Replace(4, 5, 2);
+        await swarm.WaitAsync(() => swarm[5].Core.Votes, "the sixth has taken its place");
+        for (byte i = 0; i < 5; i++) await Ok(swarm, 0, "delete", MiniRequests.Delete(account, account.Hash([i])));
+        Replace(5, 4, 3);
+        Isolate();
+        await swarm.StartNodeAsync(4);
+        Assert.False(swarm[4].Core.Votes);
+        Assert.Equal(["not done syncing"], swarm[4].NotReady);
+        swarm.Wires.MendAll();
+        await swarm.WaitAsync(() => swarm[4].Core.Votes, "it votes again");
+        Assert.Equal(5, (await Ok(swarm, 4, "retrieve", MiniRequests.Retrieve(account, TestSwarm.Now)))["messages"]!.AsArray().Count);
+        if (!registryTells) return;
+
+        // And one that runs and looked away meanwhile: it hears of its being there again, never of its having left.
+        Isolate();
+        swarm.Entries[4].SwarmSince = 4;
+        swarm.Publish();
+        await swarm.WaitAsync(() => !swarm[4].Core.Votes, "it has lost its vote");
+        Assert.All(Enumerable.Range(0, 4), i => Assert.True(swarm[i].Core.Votes));
+        swarm.Wires.MendAll();
+        await swarm.WaitAsync(() => swarm[4].Core.Votes, "it votes again");
+
+        void Replace(int leaves, int comes, ulong at)
+        {
+            swarm.Entries[leaves].SwarmId = SwarmRing.Unassigned;
+            swarm.Entries[comes].SwarmId = 0;
+            if (registryTells) swarm.Entries[comes].SwarmSince = at;
+            swarm.Publish(Generation(at));
+        }
+
+        void Isolate()
+        {
+            foreach (TestSwarm.Entry other in swarm.Entries.Where(e => e != swarm.Entries[4])) swarm.Wires.Cut(other.Hex, swarm.Entries[4].Hex);
+        }
+
+        async Task Restart()
+        {
+            await swarm.StopNodeAsync(4);
+            await swarm.StartNodeAsync(4);
+        }
+
+        ulong Generation(ulong list) => registryTells ? 0 : list;
+    }
+
     // The message is on three nodes; the deletion reaches one of them and two that never had the message.
     [Fact]
     public async Task A_deletion_that_only_one_member_understood_is_on_a_quorum_before_it_is_acknowledged()

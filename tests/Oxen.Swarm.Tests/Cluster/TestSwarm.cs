@@ -19,9 +19,9 @@ internal sealed class TestDirectory : ISwarmDirectory
 
     public SwarmRoster Current => _current;
 
-    public void Set(IEnumerable<SwarmMember> members, ulong height = 1)
+    public void Set(IEnumerable<SwarmMember> members, ulong height = 1, ulong generation = 0)
     {
-        _current = new SwarmRoster([.. members], height);
+        _current = new SwarmRoster([.. members], height) { Generation = generation };
         Changed?.Invoke();
     }
 }
@@ -88,12 +88,16 @@ internal sealed class TestSwarm : IAsyncDisposable
     private readonly Entry[] _entries;
     private readonly bool _https;
     private readonly string _folder = Directory.CreateTempSubdirectory("oxen-swarm-").FullName;
-    private readonly bool _durable, _patient, _quic, _files;
+    private readonly bool _durable, _patient, _quic, _files, _doors;
     private readonly IReadOnlySet<string>? _proxyHosts;
     private readonly TimeSpan _interval;
+    private readonly double _rate;
+    private readonly Oxen.Swarm.Duties.OnionRates _onionRates;
 
-    private TestSwarm(int nodes, Func<int, ulong> swarmOf, bool https, bool durable, TimeSpan interval, bool patient, bool quic, bool files, IReadOnlySet<string>? proxyHosts)
+    private TestSwarm(int nodes, Func<int, ulong> swarmOf, bool https, bool durable, TimeSpan interval, bool patient, bool quic, bool files, IReadOnlySet<string>? proxyHosts, bool doors, double rate, Oxen.Swarm.Duties.OnionRates onionRates)
     {
+        (_rate, _onionRates) = (rate, onionRates);
+        _doors = doors;
         _quic = quic;
         _files = files;
         _proxyHosts = proxyHosts;
@@ -112,11 +116,15 @@ internal sealed class TestSwarm : IAsyncDisposable
 
         public ulong SwarmId { get; set; } = swarmId;
 
+        public ulong SwarmSince { get; set; }
+
         public SkewedClock Clock { get; } = new();
 
         public SwarmNode? Node { get; set; }
 
         public int Port { get; set; }
+
+        public int QuicPort { get; set; }
     }
 
     public TestDirectory Directory_ { get; } = new();
@@ -127,16 +135,21 @@ internal sealed class TestSwarm : IAsyncDisposable
 
     public SwarmNode this[int i] => _entries[i].Node!;
 
-    public static async Task<TestSwarm> StartAsync(int nodes = 5, Func<int, ulong>? swarmOf = null, bool https = false, bool durable = false, int intervalMilliseconds = 30, bool waitReady = true, bool patient = true, bool quic = false, bool files = false, IReadOnlyList<string>? proxyHosts = null)
+    public static async Task<TestSwarm> StartAsync(int nodes = 5, Func<int, ulong>? swarmOf = null, bool https = false, bool durable = false, int intervalMilliseconds = 30, bool waitReady = true, bool patient = true, bool quic = false, bool files = false, IReadOnlyList<string>? proxyHosts = null, bool doors = false, double rate = 1e6, Oxen.Swarm.Duties.OnionRates? onionRates = null)
     {
-        var swarm = new TestSwarm(nodes, swarmOf ?? (_ => 0), https, durable, TimeSpan.FromMilliseconds(intervalMilliseconds), patient, quic, files, proxyHosts?.ToHashSet());
+        var swarm = new TestSwarm(nodes, swarmOf ?? (_ => 0), https, durable, TimeSpan.FromMilliseconds(intervalMilliseconds), patient, quic || doors, files, proxyHosts?.ToHashSet(), doors, rate, onionRates ?? new Oxen.Swarm.Duties.OnionRates());
         for (int i = 0; i < nodes; i++) await swarm.StartNodeAsync(i);
         swarm.Publish();
-        if (waitReady) await swarm.WaitAsync(() => Enumerable.Range(0, nodes).All(i => swarm[i].NotReady.Count == 0), "nodes are ready");
+        if (!waitReady) return swarm;
+        await swarm.WaitAsync(() => Enumerable.Range(0, nodes).All(i => swarm[i].NotReady.Count == 0), "nodes are ready");
+
+        // The first who looked were strangers to those who had not read the list yet, and count them as silent until they look again.
+        await swarm.WaitAsync(() => Enumerable.Range(0, nodes).All(i => swarm[i].ReadFigures() is { } f && f.Answering == f.Members), "everybody counts on everybody");
         return swarm;
     }
 
-    public void Publish() => Directory_.Set(_entries.Select((e, i) => new SwarmMember(e.Identity.Ed25519, e.SwarmId, IPAddress.Loopback, _https ? e.Port : 20_000 + i, 0)));
+    public void Publish(ulong generation = 0) =>
+        Directory_.Set(_entries.Select((e, i) => new SwarmMember(e.Identity.Ed25519, e.SwarmId, IPAddress.Loopback, _https ? e.Port : 20_000 + i, _https ? e.QuicPort : 0) { SwarmSince = e.SwarmSince }), generation: generation);
 
     public async Task StartNodeAsync(int i, bool wipe = false)
     {
@@ -146,11 +159,11 @@ internal sealed class TestSwarm : IAsyncDisposable
         var options = new SwarmNodeOptions
         {
             Identity = entry.Identity, Directory = Directory_, DatabasePath = path, SyncInterval = _interval, Time = entry.Clock, Proxy = _proxyHosts is not null, ProxyHosts = _proxyHosts, Times = _patient ? Patient : new SwarmTimes(),
-            Listen = _https ? new IPEndPoint(IPAddress.Loopback, entry.Port) : null, Seed = true,
-            ListenQuic = _quic ? new IPEndPoint(IPAddress.Loopback, 0) : null, FilesFolder = _files ? Directory.CreateDirectory(Path.Combine(_folder, $"files{i}")).FullName : null,
+            Listen = _https || _doors ? new IPEndPoint(IPAddress.Loopback, entry.Port) : null, Seed = true, RequestsPerSecond = _rate, OnionRates = _onionRates,
+            ListenQuic = _quic ? new IPEndPoint(IPAddress.Loopback, entry.QuicPort) : null, FilesFolder = _files ? Directory.CreateDirectory(Path.Combine(_folder, $"files{i}")).FullName : null,
         };
         entry.Node = await SwarmNode.StartAsync(options, _https ? null : Wires.Of(entry.Hex), new StoreOptions { Path = path, Durable = _durable });
-        if (_https) entry.Port = entry.Node.HttpsPort;
+        if (_https) (entry.Port, entry.QuicPort) = (entry.Node.HttpsPort, entry.Node.QuicPort);
         Wires.Attach(entry.Hex, entry.Node);
     }
 

@@ -99,7 +99,7 @@ public class ReachabilityTests
     {
         await using TestSwarm swarm = await TestSwarm.StartAsync(3, https: true, quic: true);
         using var http = new HttpClient(Oxen.Swarm.Peers.HttpsPeerTransport.CreateHandler());
-        var tester = new DoorsReachTester(swarm[0].Core, http, swarm[0].Quic);
+        var tester = new DoorsReachTester(swarm[0].Core, swarm[0].Core.Transport, http, swarm[0].Quic);
         SwarmMember one = At(1, swarm[1].QuicPort);
         Assert.True(await tester.TestAsync(one, TestContext.Current.CancellationToken));
         Assert.True(await tester.TestAsync(At(1, 0), TestContext.Current.CancellationToken)); // it has no QUIC door
