@@ -1,7 +1,6 @@
 using Oxen.Ons.Ledger;
 using Oxen.Ons.Resolving;
 using Oxen.Ons.Rpc;
-using Oxen.Router.Client;
 using Oxen.Router.Core.Directory;
 using Oxen.Router.Daemon.Configuration;
 using Oxen.Router.Daemon.Terminal;

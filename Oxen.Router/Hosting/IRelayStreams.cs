@@ -1,6 +1,7 @@
+using Oxen.Router.Client;
 using Oxen.Router.Core.Directory;
 
-namespace Oxen.Router.Client;
+namespace Oxen.Router.Hosting;
 
 /// <summary>Streams through paths that end at a relay of the caller's choice.</summary>
 internal interface IRelayStreams : IOnionStreams
