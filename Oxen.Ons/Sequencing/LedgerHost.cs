@@ -158,7 +158,7 @@ internal sealed partial class LedgerHost : IAsyncDisposable
         return Refuse(operation, OperationFault.BlockFull, _ended ? $"the ledger has stopped: {(Trouble.Length > 0 ? Trouble : "this node is on its way out")}" : "too many operations wait; try again later");
     }
 
-    /// <summary>Reads what others appended. The store is trusted for form and signatures of operations, not for state: every root is made anew.</summary>
+    /// <summary>Reads what others appended. Every root is made anew, and signatures of operations are checked unless only this machine writes the store, or a quorum of the committee stands for them.</summary>
     public async Task CatchUpAsync(CancellationToken cancel)
     {
         await _writing.WaitAsync(cancel).ConfigureAwait(false);
