@@ -5,6 +5,7 @@ using Oxen.Ons.Nodes;
 using Oxen.Ons.Resolving;
 using Oxen.Ons.Rpc;
 using Oxen.Ons.Sequencing;
+using Oxen.Router.Core;
 using Oxen.Router.Core.Directory;
 using Oxen.Router.Daemon.Configuration;
 using Oxen.Router.Daemon.Terminal;
@@ -26,6 +27,7 @@ internal sealed class LedgerEnd : IAsyncDisposable
     private LedgerFollower? _follower;
     private BlockSigner? _signer;
     private NodeProver? _prover;
+    private NodeJudge? _judge;
     private LedgerKey? _node;
     private RpcServer? _rpc;
 
@@ -68,17 +70,35 @@ internal sealed class LedgerEnd : IAsyncDisposable
         return new NodeFacts(ip, (ushort)router.Port, 0, 0, (ushort)version.Major, (ushort)version.Minor, (ushort)version.Build, 0);
     }
 
-    /// <summary>This process's relay may be a service node: from now on its proofs are sent.</summary>
-    public void ServeNode(RouterIdentity identity, IPEndPoint address, TimeProvider time)
+    /// <summary>This process's relay may be a service node: from now on its proofs are sent, and others are judged when a key of ours is in the committee.</summary>
+    public void ServeNode(RouterNode relay, RouterIdentity identity, IPEndPoint address, TimeProvider time)
     {
         NodeFacts facts = FactsOf(address);
         _node = new LedgerKey(identity.Seed);
         _prover = new NodeProver(Host, _node, () => facts, time);
         _prover.Start();
+        if (_keys.Count == 0) return;
+        _judge = new NodeJudge(Host, _keys, (node, cancel) => TestAsync(relay, node, cancel), new NodeJudgeOptions());
+        _judge.Start();
+    }
+
+    // Whether its router answers on a link, at the address of its contact, or, when it was put out, of its last proof.
+    private static async Task<NodeReasons> TestAsync(RouterNode relay, NodeEntry node, CancellationToken cancel)
+    {
+        UdpAddress address = default;
+        if (node.Facts is { PublicIp: not 0, QuorumPort: not 0 } facts)
+        {
+            byte[] ip = new byte[4];
+            System.Buffers.Binary.BinaryPrimitives.WriteUInt32BigEndian(ip, facts.PublicIp);
+            address = UdpAddress.FromBytes(ip, facts.QuorumPort);
+        }
+
+        return await relay.TestRelayAsync(new RouterId(node.Id.ToArray()), address, cancel).ConfigureAwait(false) ? NodeReasons.None : NodeReasons.LokinetUnreachable;
     }
 
     public async ValueTask DisposeAsync()
     {
+        if (_judge is not null) await _judge.DisposeAsync().ConfigureAwait(false);
         if (_prover is not null) await _prover.DisposeAsync().ConfigureAwait(false);
         if (_rpc is not null) await _rpc.DisposeAsync().ConfigureAwait(false);
         if (_follower is not null) await _follower.DisposeAsync().ConfigureAwait(false);
@@ -96,7 +116,7 @@ internal sealed class LedgerEnd : IAsyncDisposable
         foreach (string file in config.SignFiles) _keys.Add(LedgerStores.LoadKey(file));
         SigningJournal journal = Journal(config.JournalFile);
         if (config.Follow is { } server) _follower = new LedgerFollower(new OxendClient(_http, server), _keys, journal, FollowEvery, time);
-        var options = new LedgerHostOptions { Interval = config.Interval, SnapshotFile = config.SnapshotFile, SubnameDirectory = config.SubnameDirectory, Forward = _follower is null ? null : _follower.ForwardAsync, ForwardSubname = _follower is null ? null : _follower.ForwardSubnameAsync };
+        var options = new LedgerHostOptions { Interval = config.Interval, SnapshotFile = config.SnapshotFile, SubnameDirectory = config.SubnameDirectory, Forward = _follower is null ? null : _follower.ForwardAsync, ForwardSubname = _follower is null ? null : _follower.ForwardSubnameAsync, ForwardVote = _follower is null ? null : _follower.ForwardVoteAsync };
         Host = await LedgerStores.OpenHostAsync(config.Store, genesis, options, time, cancel).ConfigureAwait(false);
         Host.TroubleChanged += () => { if (Host.Trouble.Length > 0) trouble?.Invoke(Host.Trouble); };
         if (_follower is null)
