@@ -18,12 +18,18 @@ public static class OxenServiceExtensions
     /// One <see cref="OxenClient"/> for the process, started by whoever first asks something of it. Its options are those that are
     /// registered as <see cref="OxenClientOptions"/>, or the section `Oxen` of the configuration.
     /// </summary>
-    public static IServiceCollection AddOxen(this IServiceCollection services)
+    /// <param name="services">The program's.</param>
+    /// <param name="configure">Changes the options before the router is made, such as `o => o.UseNames("genesis.bin")` of Oxen.Ons.</param>
+    public static IServiceCollection AddOxen(this IServiceCollection services, Action<OxenClientOptions>? configure = null)
     {
         ArgumentNullException.ThrowIfNull(services);
-        services.TryAddSingleton(static provider => new OxenClient(
-            provider.GetService<OxenClientOptions>() ?? FromConfiguration(provider),
-            provider.GetService<ILoggerFactory>()));
+        if (configure is not null) services.AddSingleton(configure);
+        services.TryAddSingleton(static provider =>
+        {
+            OxenClientOptions options = provider.GetService<OxenClientOptions>() ?? FromConfiguration(provider);
+            foreach (Action<OxenClientOptions> change in provider.GetServices<Action<OxenClientOptions>>()) change(options);
+            return new OxenClient(options, provider.GetService<ILoggerFactory>());
+        });
         return services;
     }
 

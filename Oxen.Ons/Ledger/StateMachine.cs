@@ -14,6 +14,8 @@ namespace Oxen.Ons.Ledger;
 /// <summary>The ledger's rules.</summary>
 internal static class StateMachine
 {
+    private const int FewOperations = 8;
+
     /// <summary>Builds the block after a state out of what fits; the others come back with their reasons.</summary>
     public static (Block Block, LedgerState State) Build(LedgerState state, IEnumerable<Operation> candidates, ulong unixMilliseconds, Action<Operation, Refusal?>? told = null)
     {
@@ -48,10 +50,11 @@ internal static class StateMachine
             : header.UnixMilliseconds < state.UnixMilliseconds ? "its time is before that of the block before it"
             : header.OperationsRoot != Block.RootOf(block.Operations) ? "its operations are not those of its head" : "";
         if (reason.Length > 0) return null;
+        if (trusted) foreach (Operation operation in block.Operations) operation.SignatureChecked = true;
+        else CheckSignatures(block);
         var editor = new BlockEditor(state, header.UnixMilliseconds);
         foreach (Operation operation in block.Operations)
         {
-            if (trusted) operation.SignatureChecked = true;
             if (editor.Apply(operation) is not { } refusal) continue;
             reason = $"its operation {operation.Id} is refused: {refusal}";
             return null;
@@ -61,5 +64,15 @@ internal static class StateMachine
         if (made == header) return next;
         reason = made.StateRoot != header.StateRoot ? "its state root is another than its operations lead to" : "its committees are not those of the rules";
         return null;
+    }
+
+    // All processors, since nothing hangs on their order; what is wrong is found again, with its reason, when the operation is applied.
+    private static void CheckSignatures(Block block)
+    {
+        if (block.Operations.Length < FewOperations) return;
+        Parallel.ForEach(block.Operations, static operation =>
+        {
+            if (!operation.SignatureChecked) operation.VerifySignature();
+        });
     }
 }

@@ -13,8 +13,6 @@ internal sealed partial class LedgerRpc
 
     private const int MaxBlockBytes = 8 << 20;
 
-    private readonly VoteBox _votes = new(host);
-
     private async Task BlocksAsync(RpcParameters p, Utf8JsonWriter json, CancellationToken cancel)
     {
         p.Only("from", "count");
@@ -47,13 +45,13 @@ internal sealed partial class LedgerRpc
         json.WriteEndArray();
     }
 
-    private void Vote(RpcParameters p, Utf8JsonWriter json)
+    private async Task VoteAsync(RpcParameters p, Utf8JsonWriter json, CancellationToken cancel)
     {
         p.Only("node", "height", "verdict", "reasons", "member", "signature");
         ulong verdict = p.Number("verdict"), reasons = p.Number("reasons");
         if (verdict > (byte)Verdict.Recommission || reasons > (ushort)NodeReasons.All) throw RpcParameters.Bad("verdict is 0 (failing) or 1 (works again), reasons the sum of reason bits up to 255");
         var body = new NodeVerdictBody(p.Hash("node"), p.Number("height"), (Verdict)verdict, (NodeReasons)reasons, []);
-        (NodeVerdictBody now, int quorum) = _votes.Take(body, p.Hash("member"), p.Base64("signature", LedgerSignature.Bytes)) ?? throw RpcParameters.Bad("this is no vote of a member of the committee that signs the next block");
+        (NodeVerdictBody now, int quorum) = await host.VoteAsync(body, p.Hash("member"), p.Base64("signature", LedgerSignature.Bytes), cancel).ConfigureAwait(false) ?? throw RpcParameters.Bad("this is no vote of a member of the committee that signs the next block");
         json.WriteNumber("votes", now.Votes.Length);
         json.WriteNumber("quorum", quorum);
         var writer = new LedgerWriter(2048);

@@ -113,8 +113,7 @@ internal sealed partial class LedgerRpc(LedgerHost host)
             case "ledger_blocks":
                 return BlocksAsync(p, json, cancel);
             case "ledger_vote":
-                Vote(p, json);
-                break;
+                return VoteAsync(p, json, cancel);
             case "ledger_reverse":
                 Reverse(p, json);
                 break;

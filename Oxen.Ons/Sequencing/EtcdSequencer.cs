@@ -33,6 +33,8 @@ internal sealed class EtcdSequencer : IBlockSequencer
 
     public string Name => "etcd";
 
+    public bool IsShared => true;
+
     public async Task<bool> AppendAsync(ulong height, ReadOnlyMemory<byte> block, CancellationToken cancel)
     {
         var compare = new List<object> { new { key = Key("blk", height), target = "CREATE", result = "EQUAL", create_revision = "0" } };

@@ -9,6 +9,9 @@ internal interface IBlockSequencer : IAsyncDisposable
     /// <summary>Short name for people: `sqlite`.</summary>
     string Name { get; }
 
+    /// <summary>Others may write it: what comes from it is checked to the last signature. False: only checked blocks were ever put in, by this machine.</summary>
+    bool IsShared { get; }
+
     /// <summary>
     /// Makes a block the one of its height. True: it is, and will be after a crash of everything. False: another has the height already,
     /// or the one before it is missing. An exception: it is not known; <see cref="ReadAsync"/> tells.

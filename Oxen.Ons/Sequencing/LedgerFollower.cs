@@ -82,6 +82,26 @@ internal sealed class LedgerFollower : IAsyncDisposable
         }
     }
 
+    /// <summary>Hands a member's vote to the ledger that is followed: for <see cref="LedgerHostOptions.ForwardVote"/>.</summary>
+    public async Task<(NodeVerdictBody Body, int Quorum)?> ForwardVoteAsync(NodeVerdictBody body, Bytes32 member, byte[] signature, CancellationToken cancel)
+    {
+        try
+        {
+            JsonElement answer = await _server.CallAsync("ledger_vote", new { node = body.Node.ToString(), height = body.Height, verdict = (int)body.Verdict, reasons = (int)body.Reasons, member = member.ToString(), signature = Convert.ToBase64String(signature) }, cancel).ConfigureAwait(false);
+            var reader = new LedgerReader(answer.GetProperty("verdict").GetBytesFromBase64());
+            NodeVerdictBody? votes = NodeVerdictBody.ReadBody(ref reader);
+            return votes is not null && reader.Done ? (votes, answer.GetProperty("quorum").GetInt32()) : throw new FormatException("the votes are garbled");
+        }
+        catch (OxendException e) when (e.Code == RpcRefusal.BadParameters)
+        {
+            return null;
+        }
+        catch (Exception e) when (e is KeyNotFoundException or InvalidOperationException or FormatException)
+        {
+            throw new OxendException($"{_server.Server} answered ledger_vote with something that is no answer", e);
+        }
+    }
+
     /// <summary>Looks at once, and then again and again.</summary>
     public void Start(LedgerHost host)
     {

@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using Oxen.Ons.Ledger;
+using Oxen.Ons.Proofs;
 
 namespace Oxen.Ons.Sequencing;
 
@@ -8,6 +9,7 @@ namespace Oxen.Ons.Sequencing;
 internal sealed partial class LedgerHost
 {
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100), LongestPause = TimeSpan.FromSeconds(5);
+    private const int ManyOperations = 256;
 
     private async Task WriteAsync()
     {
@@ -127,32 +129,67 @@ internal sealed partial class LedgerHost
         while (waiting.Count > 0);
     }
 
+    // Signatures of operations are not looked at twice where only this machine writes, nor below a header that the committee of the last
+    // state that is sure stands for: the header ties everything before it. Everything else is a stranger's word, and members who sign
+    // what is here would give it theirs.
     private async Task FollowAsync(List<(Operation Operation, TaskCompletionSource<Receipt> Done)>? waiting, CancellationToken cancel)
     {
         const int Page = 64;
         bool changed = false;
         while (true)
         {
-            IReadOnlyList<byte[]> blocks = await _sequencer.ReadAsync(_state.Height + 1, Page, cancel).ConfigureAwait(false);
-            foreach (byte[] bytes in blocks)
+            IReadOnlyList<byte[]> read = await _sequencer.ReadAsync(_state.Height + 1, Page, cancel).ConfigureAwait(false);
+            Block[] blocks = new Block[read.Count];
+            for (int i = 0; i < blocks.Length; i++) blocks[i] = Block.Read(read[i], _state.Network) ?? throw new InvalidDataException($"block {_state.Height + 1 + (ulong)i} of the store is garbled");
+            int sure = _sequencer.IsShared ? 0 : blocks.Length;
+
+            // A few signatures are checked sooner than somebody else's are fetched; and who lost a height must not be slow, or loses the next.
+            bool many = blocks.Sum(b => b.Operations.Length) > ManyOperations;
+            Bytes32 asked = default;
+            for (int i = 0; i < blocks.Length; i++)
             {
-                ulong height = _state.Height + 1;
-                Block block = Block.Read(bytes, _state.Network) ?? throw new InvalidDataException($"block {height} of the store is garbled");
-                LedgerState next = StateMachine.Apply(_state, block, out string reason, trusted: true) ?? throw new InvalidDataException($"block {height} of the store breaks a rule: {reason}");
-                Keep(next, block.Header);
+                // Once for each committee: what it does not vouch for now, the next one may.
+                if (many && i >= sure && asked != _state.NextCommittee.Hash)
+                {
+                    asked = _state.NextCommittee.Hash;
+                    sure = await CountVouchedAsync(blocks, i, cancel).ConfigureAwait(false);
+                }
+
+                LedgerState next = StateMachine.Apply(_state, blocks[i], out string reason, trusted: i < sure) ?? throw new InvalidDataException($"block {_state.Height + 1} of the store breaks a rule: {reason}");
+                Keep(next, blocks[i].Header);
                 if (waiting is { Count: > 0 })
                 {
                     Trouble = "";
-                    Acknowledge(waiting, block);
+                    Acknowledge(waiting, blocks[i]);
                 }
 
                 changed = true;
             }
 
-            if (blocks.Count < Page) break;
+            if (blocks.Length < Page) break;
         }
 
         if (changed) Changed?.Invoke();
+    }
+
+    // Up to which block the committee that signs the next one stands for all. The headers must be a chain that begins at our last block.
+    private async Task<int> CountVouchedAsync(Block[] blocks, int from, CancellationToken cancel)
+    {
+        Committee committee = _state.NextCommittee;
+        Bytes32 previous = _state.BlockHash;
+        int chained = from;
+        for (; chained < blocks.Length && blocks[chained].Header is var header && header.Previous == previous && header.Height == _state.Height + 1 + (ulong)(chained - from) && header.Committee == committee.Hash; chained++)
+        {
+            previous = header.Hash(_state.Network);
+        }
+
+        for (int i = chained - 1; i >= from; i--)
+        {
+            byte[]? stored = await _sequencer.GetSignaturesAsync(blocks[i].Header.Height, cancel).ConfigureAwait(false);
+            if (stored is not null && ReadSignatures(stored) is { } signatures && signatures.IsQuorum(blocks[i].Header, committee, _state.Network)) return i + 1;
+        }
+
+        return from;
     }
 
     // An operation that got in by another way is in: by our own append whose answer was lost, or by another process.

@@ -31,6 +31,9 @@ internal sealed record LedgerHostOptions
     /// <summary>Where publications of names below zones go on to, beside being kept here; null: nowhere.</summary>
     public Func<byte[], CancellationToken, Task<Zones.SubnameRefusal>>? ForwardSubname { get; init; }
 
+    /// <summary>Where votes of the committee's members come together; null: here.</summary>
+    public Func<NodeVerdictBody, Bytes32, byte[], CancellationToken, Task<(NodeVerdictBody Body, int Quorum)?>>? ForwardVote { get; init; }
+
     /// <summary>Where names below zones are kept; null: in memory.</summary>
     public string? SubnameDirectory { get; init; }
 
@@ -58,6 +61,7 @@ internal sealed partial class LedgerHost : IAsyncDisposable
     private readonly LinkedList<LedgerState> _states = [];
     private readonly Dictionary<ulong, HeaderSignatures> _signatures = [];
     private readonly Dictionary<Bytes32, Committee> _committees;
+    private readonly VoteBox _votes;
     private readonly Lock _gate = new();
     private volatile LedgerState _state;
     private volatile NameTable _names;
@@ -77,6 +81,7 @@ internal sealed partial class LedgerHost : IAsyncDisposable
         _snapshotHeight = begin.Height;
         Keep(begin, header);
         Subnames = new Zones.SubnameStore(options.SubnameDirectory, () => _state, time);
+        _votes = new VoteBox(this);
     }
 
     /// <summary>Raised after <see cref="State"/> was replaced, on the writer's thread; handlers return at once.</summary>
@@ -98,6 +103,10 @@ internal sealed partial class LedgerHost : IAsyncDisposable
         if (_options.ForwardSubname is { } forward && await forward(publication, cancel).ConfigureAwait(false) is not Zones.SubnameRefusal.None and var refusal) return refusal;
         return Subnames.Put(publication);
     }
+
+    /// <summary>Takes a vote of a committee's member about a node; gives all votes for the same verdict so far, and how many it takes. Null: it is no vote.</summary>
+    public async Task<(NodeVerdictBody Body, int Quorum)?> VoteAsync(NodeVerdictBody body, Bytes32 member, byte[] signature, CancellationToken cancel)
+        => _options.ForwardVote is { } forward ? await forward(body, member, signature, cancel).ConfigureAwait(false) : _votes.Take(body, member, signature);
 
     /// <summary>In words, why blocks do not become durable now; empty: they do. It tries on.</summary>
     public string Trouble
@@ -158,7 +167,7 @@ internal sealed partial class LedgerHost : IAsyncDisposable
         return Refuse(operation, OperationFault.BlockFull, _ended ? $"the ledger has stopped: {(Trouble.Length > 0 ? Trouble : "this node is on its way out")}" : "too many operations wait; try again later");
     }
 
-    /// <summary>Reads what others appended. The store is trusted for form and signatures of operations, not for state: every root is made anew.</summary>
+    /// <summary>Reads what others appended. Every root is made anew, and signatures of operations are checked unless only this machine writes the store, or a quorum of the committee stands for them.</summary>
     public async Task CatchUpAsync(CancellationToken cancel)
     {
         await _writing.WaitAsync(cancel).ConfigureAwait(false);

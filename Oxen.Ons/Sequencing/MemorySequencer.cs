@@ -9,6 +9,8 @@ internal sealed class MemorySequencer : IBlockSequencer
 
     public string Name => "memory";
 
+    public bool IsShared => true;
+
     public Task<bool> AppendAsync(ulong height, ReadOnlyMemory<byte> block, CancellationToken cancel)
     {
         lock (_gate)

@@ -13,6 +13,8 @@ internal sealed class PostgresSequencer : IBlockSequencer
 
     public string Name => "postgresql";
 
+    public bool IsShared => true;
+
     /// <summary>Connects and makes the tables if they are missing. `network` keeps networks in one database apart.</summary>
     public static async Task<PostgresSequencer> OpenAsync(string connectionString, string network, CancellationToken cancel)
     {

@@ -23,6 +23,8 @@ internal sealed class SqliteSequencer : IBlockSequencer
 
     public string Name => "sqlite";
 
+    public bool IsShared => false;
+
     /// <summary>Opens the file, or makes it.</summary>
     /// <exception cref="SqliteException">The file is no database, or cannot be written.</exception>
     public static SqliteSequencer Open(string path)

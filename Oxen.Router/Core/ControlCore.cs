@@ -58,6 +58,8 @@ internal sealed class ControlCore : ILinkEvents, IDirectoryWire, IDisposable
     private Instant _wallClockAt = Instant.Never;
     private string _clockTrouble = "";
     private readonly IEntropy _entropy;
+    private readonly Dictionary<LinkRequest, (Action<bool> Told, Link? Extra)> _tests = [];
+    private readonly Queue<Link> _extra = new(); // links that were made for a test alone; closed later, not while their manager tells us something
 
     /// <param name="directory">Who is a relay; with <see cref="ControlOptions.Directory"/> it is ours to change, else it stays as it is.</param>
     public ControlCore(ControlOptions options, DataPlane dataPlane, NodeDirectory directory, NetworkClock clock, IControlEvents events, IEntropy entropy, Instant now = default)
@@ -109,7 +111,7 @@ internal sealed class ControlCore : ILinkEvents, IDirectoryWire, IDisposable
     {
         get
         {
-            if (_releases.Count > 0) return Instant.Zero;
+            if (_releases.Count > 0 || _extra.Count > 0) return Instant.Zero;
             Instant next = Links.NextDeadline;
             if (Directory is not null) next = Instant.Earlier(next, Directory.NextDeadline);
             if (Relay is not null) next = Instant.Earlier(next, Relay.NextDeadline);
@@ -144,6 +146,7 @@ internal sealed class ControlCore : ILinkEvents, IDirectoryWire, IDisposable
     {
         Links.HandleTimeout(now);
         while (_releases.TryDequeue(out RouterId relay)) ReleaseNow(relay, now);
+        while (_extra.TryDequeue(out Link? link)) Links.Close(link, LinkError.None, "it was to be tested", now);
         if (Directory?.HandleTimeout(now) == true) Client?.OnDirectoryChanged(now);
         Relay?.HandleTimeout(now);
         Client?.HandleTimeout(now);
@@ -209,6 +212,25 @@ internal sealed class ControlCore : ILinkEvents, IDirectoryWire, IDisposable
         Directory?.Fetch?.Doubt(now);
     }
 
+    /// <summary>Finds out whether a router answers, by a request over a link. `told` once, on this thread.</summary>
+    /// <param name="address">Where it is if the directory does not know it, as one that was put out; `default`: then it is not found.</param>
+    /// <param name="message">A whole request to a plug-in, its kind in front.</param>
+    public void Test(RouterId relay, UdpAddress address, byte[] message, int replyBytes, Action<bool> told, Instant now)
+    {
+        bool known = _directory.TryGet(relay, out _);
+        Link? link = known ? Links.Dial(relay, now) : address.Port == 0 ? null : Links.DialAt(relay, address, now);
+        if (link is not null && Links.Send(link, message, replyBytes, now) is { } request) _tests.Add(request, (told, known ? null : link));
+        else told(false);
+    }
+
+    private bool EndTest(LinkRequest request, bool answered)
+    {
+        if (!_tests.Remove(request, out (Action<bool> Told, Link? Extra) test)) return false;
+        if (test.Extra is { State: not LinkState.Closed } link && link.Initiator) _extra.Enqueue(link);
+        test.Told(answered);
+        return true;
+    }
+
     /// <summary>Answers a plug-in request.</summary>
     public bool Reply(LinkRequest request, byte[] message) => Links.Reply(request, message);
 
@@ -262,13 +284,13 @@ internal sealed class ControlCore : ILinkEvents, IDirectoryWire, IDisposable
 
     void ILinkEvents.OnReply(Link link, LinkRequest request, ReadOnlySpan<byte> message, Instant now)
     {
-        if (Directory?.OnReply(request, message, now) == true) return;
+        if (EndTest(request, !message.IsEmpty) || Directory?.OnReply(request, message, now) == true) return;
         if (Relay?.OnReply(request, message, now) != true) Client?.OnReply(request, message, now);
     }
 
     void ILinkEvents.OnRequestFailed(Link link, LinkRequest request, Instant now)
     {
-        if (Directory?.OnFailed(request, now) == true) return;
+        if (EndTest(request, answered: false) || Directory?.OnFailed(request, now) == true) return;
         if (Relay?.OnRequestFailed(request) != true) Client?.OnRequestFailed(request, now);
     }
 

@@ -11,6 +11,9 @@ internal sealed class PingPlugin : IRouterPlugin
 {
     public const int MaxBodyBytes = 1024;
 
+    /// <summary>Of the answer to an empty body.</summary>
+    public const int AnswerBytes = 8;
+
     public string Name => "ping";
 
     public void Map(IRequestMap requests, IRouterServices services)

@@ -31,8 +31,9 @@ internal sealed partial class ClientService
         }
     }
 
-    /// <summary>Opens a stream through a path that ends at this relay.</summary>
-    /// <exception cref="OnionUnavailableException">There is no path to it; the message says why.</exception>
+    public Task<IReadOnlyList<RouterId>> FindRelaysAsync(RouterCapabilities capability, CancellationToken cancel) =>
+        _control.InvokeAsync(_ => _control.Core.Client!.Find(capability)).WaitAsync(cancel);
+
     public ValueTask<OnionStream> OpenToRelayAsync(RouterId relay, IsolationKey isolation, CancellationToken cancel) =>
         OpenInAsync(now => RelayGroupFor(relay, isolation, now), $"{MaxRelayGroups} relays are being asked; wait for their answers", cancel);
 

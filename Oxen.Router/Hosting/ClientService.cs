@@ -16,7 +16,7 @@ namespace Oxen.Router.Hosting;
 /// What the proxy doors see of a client: streams and UDP associations by isolation key. Each key has a group of its own, with
 /// its own paths and session; the shared group is made ready at the start.
 /// </summary>
-internal sealed partial class ClientService : IOnionStreams, IOnionDatagrams
+internal sealed partial class ClientService : IRelayStreams, IOnionDatagrams
 {
     private const int SharedGroup = 0;
 

@@ -162,6 +162,18 @@ internal sealed class RouterNode : IControlEvents, IAsyncDisposable
         if (_options.Client is not null) Client!.Start(_options.Proxied, _options.Tunnel is not null);
     }
 
+    /// <summary>Whether another router answers a ping on a link. False as well when it is nowhere to be found.</summary>
+    /// <param name="address">Where it is if the directory does not know it (any more).</param>
+    public async Task<bool> TestRelayAsync(RouterId relay, UdpAddress address, CancellationToken cancel)
+    {
+        byte[] message = new byte[1 + RequestFraming.MaxRequestHeadBytes];
+        message[0] = (byte)RequestKind.Plugin;
+        int length = 1 + RequestFraming.WriteRequestHead("ping"u8, 0, message.AsSpan(1));
+        var told = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
+        _control.Post(now => _control.Core.Test(relay, address, message[..length], RequestFraming.ResponseHeadBytes + PingPlugin.AnswerBytes, answered => told.TrySetResult(answered), now));
+        return await told.Task.WaitAsync(cancel).ConfigureAwait(false);
+    }
+
     /// <summary>The directory as a file, and its version: equal as long as nothing changed.</summary>
     public Task<(int Version, byte[] Bytes)> ExportDirectoryAsync(ReadOnlyMemory<byte> networkId) =>
         _control.InvokeAsync(now => _control.Core.Directory is { } directory ? (directory.Version, directory.Export(networkId.Span, now)) : (0, []));

@@ -11,6 +11,7 @@ using Oxen.Router.Core.Directory;
 using Oxen.Router.Core.Hidden;
 using Oxen.Router.Core.Paths;
 using Oxen.Router.Core.Relay;
+using Oxen.Router.Handlers;
 using Oxen.Router.Hosting;
 using Oxen.Router.Hosting.Files;
 using Oxen.Router.Udp;
@@ -41,6 +42,8 @@ public sealed class OxenClient : IServiceHosting, IAsyncDisposable
     private readonly List<HostedByClient> _hosted = [];
     private readonly Dictionary<ServiceAddress, byte[]> _serviceKeys = [];
     private DirectoryKeeper? _keeper;
+    private PathRequests? _requests;
+    private INameSource? _names;
     private volatile RouterNode? _node;
     private bool _disposed;
 
@@ -128,6 +131,8 @@ public sealed class OxenClient : IServiceHosting, IAsyncDisposable
                 await _node.DisposeAsync().ConfigureAwait(false);
             }
 
+            (_names as IDisposable)?.Dispose();
+            _requests?.Dispose();
             foreach (byte[] secret in _serviceKeys.Values) CryptographicOperations.ZeroMemory(secret);
             _keys.Dispose();
         }
@@ -162,7 +167,7 @@ public sealed class OxenClient : IServiceHosting, IAsyncDisposable
     private async ValueTask<OnionWays> WaysAsync(CancellationToken cancel)
     {
         RouterNode node = await NodeAsync(cancel).ConfigureAwait(false);
-        return new OnionWays(new ServiceReach(node.Hidden!.Clients, node.Hidden.Clients, null), node.Client!);
+        return new OnionWays(new ServiceReach(node.Hidden!.Clients, node.Hidden.Clients, _names), node.Client!);
     }
 
     private async ValueTask<RouterNode> NodeAsync(CancellationToken cancel)
@@ -226,6 +231,12 @@ public sealed class OxenClient : IServiceHosting, IAsyncDisposable
         keeper.Keep(node, isClient: true);
         keeper.Start();
         _keeper = keeper;
+        if (_options.Names is { } names)
+        {
+            _requests = new PathRequests(node.Client!, RouterCapabilities.Names, "names", _time);
+            _names = names(_requests);
+        }
+
         return node;
     }
 

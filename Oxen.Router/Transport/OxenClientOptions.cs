@@ -1,6 +1,7 @@
 using System.Globalization;
 using Oxen.Router.Core.Directory;
 using Oxen.Router.Core.Hidden;
+using Oxen.Router.Handlers;
 using Oxen.Router.Hosting;
 using Oxen.Router.Hosting.Files;
 
@@ -41,6 +42,12 @@ public sealed class OxenClientOptions
     /// As a setting: `ADDRESS.loki: FILE`, several with semicolons between them.
     /// </summary>
     public IDictionary<string, string> ServiceKeys { get; } = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
+
+    /// <summary>
+    /// What looks short names of `.loki` up: it gets requests through paths of this router, which end at relays that say they have the ledger.
+    /// Null: whole addresses alone are understood. `UseNames` of Oxen.Ons sets it. A source that is disposable is disposed with the router.
+    /// </summary>
+    public Func<IPathRequests, INameSource>? Names { get; set; }
 
     /// <summary>Takes settings by their names, and refuses what it does not know.</summary>
     /// <param name="settings">Names of properties, in whatever case, and their values.</param>

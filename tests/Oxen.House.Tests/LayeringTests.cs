@@ -27,7 +27,7 @@ public partial class LayeringTests
         ["Mapped"] = ["Core", "Core.Hidden", "Client", "Dns", "Exit", "Native.Linux"],
         ["Exit"] = ["Core", "Core.Wire", "Core.Packets", "Core.Tunnel", "Client", "Handlers"],
         ["Hosting"] = ["Core.", "Native.", "Udp", "Tun", "Handlers", "Client", "Exit", "Dns"],
-        ["Transport"] = ["Core.", "Udp", "Client", "Hosting"],
+        ["Transport"] = ["Core.", "Udp", "Client", "Handlers", "Hosting"],
         ["Daemon"] = ["", "Core.", "Native.", "Udp", "Tun", "Handlers", "Client", "Exit", "Dns", "Mapped", "Hosting", "Transport", "Daemon."],
     };
 

@@ -9,7 +9,8 @@ namespace Oxen.Router.Core.Directory;
 // Router contact, version 2 (docs/protocol/directory.md#contact). Integers are big-endian, times unix seconds.
 //
 //     0     1   version (2)
-//     1     1   capabilities: 1 relay, 2 exit, 4 exit with a tunnel, 8 keeps messages of a swarm, 16 exit for holders of tokens alone
+//     1     1   capabilities: 1 relay, 2 exit, 4 exit with a tunnel, 8 keeps messages of a swarm, 16 exit for holders of tokens alone,
+//                  32 answers look-ups of names at the ends of paths
 //     2     2   length of the whole record, signature included
 //     4    32   router id (Ed25519)
 //    36     8   published: of two contacts of one router the later one counts
@@ -45,6 +46,9 @@ internal enum RouterCapabilities : byte
 
     /// <summary>An exit that serves only who shows a token.</summary>
     Tokens = 16,
+
+    /// <summary>Has a copy of the ledger, and answers look-ups of names at the ends of paths.</summary>
+    Names = 32,
 }
 
 /// <summary>What a router says of itself, signed by its identity. Immutable.</summary>
@@ -65,7 +69,7 @@ internal sealed class RouterContact
 
     private const int FixedBytes = 1284;
     private const int MinBytes = FixedBytes + 1 + 1 + 1 + 7 + 1 + RouterIdentity.SignatureBytes;
-    private const RouterCapabilities AllCapabilities = RouterCapabilities.Relay | RouterCapabilities.Exit | RouterCapabilities.Tunnel | RouterCapabilities.Storage | RouterCapabilities.Tokens;
+    private const RouterCapabilities AllCapabilities = RouterCapabilities.Relay | RouterCapabilities.Exit | RouterCapabilities.Tunnel | RouterCapabilities.Storage | RouterCapabilities.Tokens | RouterCapabilities.Names;
 
     private readonly byte[] _encoded;
     private readonly UdpAddress[] _addresses;

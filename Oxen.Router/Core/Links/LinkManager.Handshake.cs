@@ -233,7 +233,7 @@ internal sealed partial class LinkManager
     {
         link.RenewAt = Instant.Never;
         if (!_directory.TryGet(link.PeerKey, out RouterContact? contact)) return;
-        link.Next = Connect(link, contact, now);
+        link.Next = Connect(link, contact.Addresses[0], now);
     }
 
     /// <summary>Takes the keys of a replaced connection away and closes it.</summary>

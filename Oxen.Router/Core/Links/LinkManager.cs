@@ -139,9 +139,20 @@ internal sealed partial class LinkManager : IDisposable
         if (_byPeer.TryGetValue(relay, out Link? known) && known.State != LinkState.Closed) return known;
         if (_stopping || (_identity is not null && relay == _identity.Id)) return null;
 
+        return Begin(relay, contact.Addresses[0], now);
+    }
+
+    /// <summary>The same for a router that the directory may not know (any more), at an address that the caller has from elsewhere. The caller closes it.</summary>
+    public Link? DialAt(RouterId relay, UdpAddress address, Instant now)
+    {
+        if (_byPeer.TryGetValue(relay, out Link? known) && known.State != LinkState.Closed) return known;
+        return _stopping || (_identity is not null && relay == _identity.Id) ? null : Begin(relay, address, now);
+    }
+
+    private Link Begin(RouterId relay, UdpAddress address, Instant now)
+    {
         var link = new Link { Number = _nextNumber++, Peer = LinkPeer.Relay, PeerKey = relay, Initiator = true };
-        LinkConnection connection = Connect(link, contact, now);
-        link.Current = connection;
+        link.Current = Connect(link, address, now);
         _byPeer[relay] = link;
         return link;
     }
@@ -183,13 +194,13 @@ internal sealed partial class LinkManager : IDisposable
 
     // ---- inside ----
 
-    private LinkConnection Connect(Link link, RouterContact contact, Instant now)
+    private LinkConnection Connect(Link link, UdpAddress address, Instant now)
     {
         // A client shows a fresh key per link, and the same one when the link is continued, else the edge could not know it again.
         TlsIdentity own = _tls ?? (link.Current?.Identity as TlsIdentity) ?? TlsIdentity.Create(_entropy);
         QuicConnection quic = _quic.Connect(
-            contact.Addresses[0],
-            new TlsClientOptions { Identity = own, PinnedServerKey = contact.Id.ToArray(), Alpn = [LinkOptions.Alpn] },
+            address,
+            new TlsClientOptions { Identity = own, PinnedServerKey = link.PeerKey.ToArray(), Alpn = [LinkOptions.Alpn] },
             null,
             now);
         var connection = new LinkConnection(quic, initiator: true) { Link = link, Deadline = now + _options.HandshakeTimeout };

@@ -43,6 +43,9 @@ internal sealed partial class ClientPaths(ClientPathOptions options, LinkManager
 
     public int ReadyCount => _ready.Count;
 
+    /// <summary>Routers whose contacts say this of them, and that the user's rules allow.</summary>
+    public IReadOnlyList<RouterId> Find(RouterCapabilities capability) => [.. directory.All.Where(c => (c.Capabilities & capability) == capability && options.Rules.BrokenBy(c) is null).Select(c => c.Id)];
+
     /// <summary>Builds that wait for their answer.</summary>
     public int BuildingCount => _building.Count;
 

@@ -78,7 +78,8 @@ internal sealed record RouterConfig
     /// <summary>What the relay's contact says that it does.</summary>
     public RouterCapabilities Capabilities => RouterCapabilities.Relay | (Roles.HasFlag(RouterRoles.Exit) ? RouterCapabilities.Exit : RouterCapabilities.None)
         | (Exit.Tunnel is null ? RouterCapabilities.None : RouterCapabilities.Tunnel) | (Swarm is null ? RouterCapabilities.None : RouterCapabilities.Storage)
-        | (Roles.HasFlag(RouterRoles.Exit) && Exit.Tokens.Count > 0 ? RouterCapabilities.Tokens : RouterCapabilities.None);
+        | (Roles.HasFlag(RouterRoles.Exit) && Exit.Tokens.Count > 0 ? RouterCapabilities.Tokens : RouterCapabilities.None)
+        | (Ledger is null ? RouterCapabilities.None : RouterCapabilities.Names);
 
     /// <summary>Hidden services of the client.</summary>
     public IReadOnlyList<ServiceConfig> Services { get; init; } = [];

@@ -32,6 +32,7 @@ internal sealed class DemoCheck(DemoOptions options, DemoOffers offers, DemoJour
     private sealed record Step(string Name, bool Ok, string Words);
 
     private readonly List<Step> _steps = [];
+    private readonly List<string> _byName = [];
     private readonly Random _random = new(options.Seed is { } seed ? (int)seed : 1);
 
     public async Task<int> RunAsync(Screen screen, CancellationToken cancel)
@@ -233,15 +234,15 @@ internal sealed class DemoCheck(DemoOptions options, DemoOffers offers, DemoJour
         return trouble.Length == 0;
     }
 
-    /// <summary>Asks exits for a name that was bought and for one that was not; both answers must be proven.</summary>
+    /// <summary>Asks relays for a name that was bought and for one that was not; both answers must be proven. By the name the service must have been reached, too.</summary>
     private async Task<bool> LookUpAsync(CancellationToken cancel)
     {
         using var limit = Limit(cancel);
         string name = DemoLedger.Name[..^".loki".Length];
         NameAnswer found = await offers.Names.ResolveAsync(name, limit.Token).ConfigureAwait(false);
         NameAnswer absent = await offers.Names.ResolveAsync("nobody-has-this-one", limit.Token).ConfigureAwait(false);
-        bool ok = found.Outcome == NameOutcome.Found && found.Address.Span.SequenceEqual(offers.Ledger.Address.Span) && absent.Outcome == NameOutcome.NotFound;
-        Add(DemoLedger.Name, ok, ok ? "looked up through a path of its own, with proof; another name proven absent" : found.Outcome == NameOutcome.Unavailable ? found.Reason : absent.Outcome == NameOutcome.Unavailable ? absent.Reason : $"{found.Outcome}, and a name that nobody has: {absent.Outcome}");
+        bool ok = found.Outcome == NameOutcome.Found && found.Address.Span.SequenceEqual(offers.Ledger.Address.Span) && absent.Outcome == NameOutcome.NotFound && _byName.Count == 0;
+        Add(DemoLedger.Name, ok, ok ? "looked up through a path of its own, with proof; another name proven absent; its page fetched by SOCKS5 and by HttpClient" : _byName.Count > 0 ? string.Join("; ", _byName) : found.Outcome == NameOutcome.Unavailable ? found.Reason : absent.Outcome == NameOutcome.Unavailable ? absent.Reason : $"{found.Outcome}, and a name that nobody has: {absent.Outcome}");
         return ok;
     }
 
@@ -250,6 +251,7 @@ internal sealed class DemoCheck(DemoOptions options, DemoOffers offers, DemoJour
     {
         using HttpClient socks = DemoCommand.ProxyClient(offers.Doors.Socks!);
         bool ok = await VisitAsync("hidden service by SOCKS5", socks, cancel).ConfigureAwait(false);
+        await FetchByNameAsync("SOCKS5", socks, cancel).ConfigureAwait(false);
         using HttpClient http = DemoCommand.ProxyClient(offers.Doors.Http!, "http");
         return await VisitAsync("hidden service by HTTP proxy", http, cancel).ConfigureAwait(false) && ok;
     }
@@ -259,7 +261,24 @@ internal sealed class DemoCheck(DemoOptions options, DemoOffers offers, DemoJour
     {
         await using var oxen = new OxenClient(offers.Network.JoinOptions("check", options.Hops));
         using var http = new HttpClient(new OnionHttpHandler(oxen)) { Timeout = TimeSpan.FromMinutes(2) };
-        return await VisitAsync("hidden service by HttpClient", http, cancel).ConfigureAwait(false);
+        bool ok = await VisitAsync("hidden service by HttpClient", http, cancel).ConfigureAwait(false);
+        await FetchByNameAsync("HttpClient", http, cancel).ConfigureAwait(false);
+        return ok;
+    }
+
+    /// <summary>The hidden service's page by its short name; what went wrong stands in `_byName`.</summary>
+    private async Task FetchByNameAsync(string way, HttpClient http, CancellationToken cancel)
+    {
+        using var limit = Limit(cancel);
+        try
+        {
+            string page = await http.GetStringAsync(new Uri($"http://{DemoLedger.Name}/"), limit.Token).ConfigureAwait(false);
+            if (page.Length == 0) _byName.Add($"{way}: an empty page");
+        }
+        catch (Exception e) when (DemoDownload.IsNetwork(e, cancel))
+        {
+            _byName.Add($"{way}: {e.Message}");
+        }
     }
 
     private async Task<bool> VisitAsync(string name, HttpClient http, CancellationToken cancel)

@@ -31,15 +31,20 @@ internal sealed class DemoDirectory : IDisposable
 
     public void SetContacts(ContactList list) => ContactFiles.Write(ContactsFile, list.Encoded);
 
-    /// <summary>Exits copy this ledger, so that they can answer look-ups.</summary>
-    public void SetLedger(DemoLedger ledger)
+    /// <summary>Where belief in the ledger begins.</summary>
+    public string GenesisFile => Path.Combine(_root, "genesis.bin");
+
+    /// <summary>The network's ledger.</summary>
+    /// <param name="rpc">Where routers with processes of their own copy it from, so that they can answer look-ups; null: there are none.</param>
+    public void SetLedger(DemoLedger ledger, Uri? rpc)
     {
-        File.WriteAllBytes(Path.Combine(_root, "genesis.bin"), ledger.Genesis.Encoded);
-        _ledger = $"\n[ledger]\ngenesis = \"../genesis.bin\"\nfollow = \"{ledger.Rpc}\"\nsnapshot = \"off\"\n";
+        File.WriteAllBytes(GenesisFile, ledger.Genesis.Encoded);
+        if (rpc is not null) _ledger = $"\n[ledger]\ngenesis = \"../genesis.bin\"\nfollow = \"{rpc}\"\nsnapshot = \"off\"\n";
     }
 
     /// <summary>Writes a router's configuration and gives its file and its status socket.</summary>
-    public (string ConfigFile, string StatusSocket) AddConfig(string router, IPEndPoint listen, string operatorLabel, RouterId listKey, string network, IReadOnlyList<ExitRule>? exceptions)
+    /// <param name="ledger">It has a copy of the network's ledger, if there is one.</param>
+    public (string ConfigFile, string StatusSocket) AddConfig(string router, IPEndPoint listen, string operatorLabel, RouterId listKey, string network, IReadOnlyList<ExitRule>? exceptions, bool ledger = false)
     {
         var text = new StringBuilder();
         text.AppendLine(CultureInfo.InvariantCulture, $"""
@@ -59,7 +64,7 @@ internal sealed class DemoDirectory : IDisposable
             [log]
             level = "warning"
             """);
-        if (exceptions is not null) text.Append(_ledger);
+        if (ledger) text.Append(_ledger);
         if (exceptions is not null) text.AppendLine(CultureInfo.InvariantCulture, $"\n[exit]\nexcept = [{string.Join(", ", exceptions.Select(e => $"\"{e}\""))}]");
         return AddConfig(router, text.ToString());
     }

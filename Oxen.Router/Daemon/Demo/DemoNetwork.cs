@@ -1,4 +1,5 @@
 using System.Net;
+using Oxen.Ons;
 using Oxen.Router.Core;
 using Oxen.Router.Core.Directory;
 using Oxen.Router.Core.Paths;
@@ -34,6 +35,9 @@ internal sealed record DemoNetworkOptions
 
     /// <summary>The routers' ledger; open already if they are processes of their own. Null: none.</summary>
     public DemoLedger? Ledger { get; init; }
+
+    /// <summary>Which routers, by name, have the ledger and answer look-ups.</summary>
+    public Func<string, bool> Answering { get; init; } = static _ => true;
 }
 
 /// <summary>
@@ -80,14 +84,18 @@ internal sealed class DemoNetwork : IAsyncDisposable
     public RouterId ListKey { get; private set; }
 
     /// <summary>How another program joins this network, keeping its state in a directory of its own.</summary>
-    public OxenClientOptions JoinOptions(string program, int hops) => new()
+    public OxenClientOptions JoinOptions(string program, int hops)
     {
-        Contacts = Files.ContactsFile,
-        ContactsKey = ListKey.ToString(),
-        Network = Network,
-        State = Path.Combine(Files.Root, program, "state"),
-        Hops = hops,
-    };
+        var options = new OxenClientOptions
+        {
+            Contacts = Files.ContactsFile,
+            ContactsKey = ListKey.ToString(),
+            Network = Network,
+            State = Path.Combine(Files.Root, program, "state"),
+            Hops = hops,
+        };
+        return _options.Ledger is null ? options : options.UseNames(Files.GenesisFile);
+    }
 
     public DemoLedger? Ledger => _options.Ledger;
 
@@ -126,7 +134,7 @@ internal sealed class DemoNetwork : IAsyncDisposable
 
     private async Task BeginAsync(CancellationToken cancel)
     {
-        if (_options is { Processes: true, Ledger: { } ledger }) Files.SetLedger(ledger);
+        if (_options.Ledger is { } ledger) Files.SetLedger(ledger, _options.Processes ? ledger.Rpc : null);
         IEntropy entropy = _options.Entropy();
         using RouterIdentity listKey = RouterIdentity.Create(entropy);
         ListKey = listKey.Id;
@@ -179,7 +187,7 @@ internal sealed class DemoNetwork : IAsyncDisposable
             Identity = identity,
             OnionKeys = ring,
             ExitPolicy = exit ? ExitPolicy.CreateDefault(_options.Exceptions) : null,
-            Plugins = [new PingPlugin(), new IntrosetPlugin(), new SwarmPlugin(() => slot.Node), .. _options.Ledger is null ? [] : new IRouterPlugin[] { _options.Ledger.Plugin }],
+            Plugins = [new PingPlugin(), new IntrosetPlugin(), new SwarmPlugin(() => slot.Node), .. Answers(name) ? new IRouterPlugin[] { _options.Ledger!.Plugin } : []],
             Shard = Shard,
             Entropy = _options.Entropy,
             OnNotice = _options.OnNotice,
@@ -197,7 +205,7 @@ internal sealed class DemoNetwork : IAsyncDisposable
         RouterIdentity identity = Keep(RouterIdentity.Create(entropy));
         using var onion = new OnionKeyPair(seed);
         Files.AddKeys(name, identity, seed);
-        (string config, string status) = Files.AddConfig(name, listen, operatorLabel, ListKey, Network, exit ? _options.Exceptions : null);
+        (string config, string status) = Files.AddConfig(name, listen, operatorLabel, ListKey, Network, exit ? _options.Exceptions : null, Answers(name));
         Publish(name, identity, onion, exit, UdpAddress.From(listen), operatorLabel);
         return () => _routers.Add(new ProcessRouter(name, config, status));
     }
@@ -207,8 +215,11 @@ internal sealed class DemoNetwork : IAsyncDisposable
         long unix = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
         Names.Add(identity.Id.ToString(), name);
         Members.Add((identity, address.ToIPEndPoint()));
-        _contacts.Add(RouterContact.Create(identity, onion, exit ? RouterCapabilities.Exit : RouterCapabilities.Relay, [address], "demo", operatorLabel, unix - Hour, unix + 30 * Day));
+        RouterCapabilities capabilities = (exit ? RouterCapabilities.Exit : RouterCapabilities.Relay) | (Answers(name) ? RouterCapabilities.Names : RouterCapabilities.None);
+        _contacts.Add(RouterContact.Create(identity, onion, capabilities, [address], "demo", operatorLabel, unix - Hour, unix + 30 * Day));
     }
+
+    private bool Answers(string name) => _options.Ledger is not null && _options.Answering(name);
 
     private T Keep<T>(T key)
         where T : IDisposable

@@ -25,6 +25,7 @@ internal sealed record DemoOffers(DemoNetwork Network, ProxyDoors Doors, IPEndPo
         json.WriteString("loki_url", Site.Url);
         json.WriteString("ons_name", DemoLedger.Name);
         json.WriteString("ons_rpc", Ledger.Rpc.ToString());
+        json.WriteString("ons_genesis", Network.Files.GenesisFile);
         json.WriteString("contacts", Network.Files.ContactsFile);
         json.WriteString("contacts_key", Network.ListKey.ToString());
         json.WriteString("network", DemoNetwork.Network);

@@ -5,6 +5,7 @@ using Oxen.Ons.Nodes;
 using Oxen.Ons.Resolving;
 using Oxen.Ons.Rpc;
 using Oxen.Ons.Sequencing;
+using Oxen.Router.Core;
 using Oxen.Router.Core.Directory;
 using Oxen.Router.Daemon.Configuration;
 using Oxen.Router.Daemon.Run;
@@ -27,8 +28,8 @@ internal sealed class LedgerEnd : IAsyncDisposable
     private LedgerFollower? _follower;
     private BlockSigner? _signer;
     private NodeProver? _prover;
-    private NodeVoter? _voter;
-    private LedgerCall _votes = null!;
+    private NodeJudge? _judge;
+    private readonly System.Collections.Concurrent.ConcurrentDictionary<Bytes32, bool> _storage = new();
     private LedgerKey? _node;
     private RpcServer? _rpc;
 
@@ -74,27 +75,44 @@ internal sealed class LedgerEnd : IAsyncDisposable
         return new NodeFacts(ip, (ushort)router.Port, (ushort)storage, (ushort)(storage == 0 ? 0 : storage + 1), (ushort)version.Major, (ushort)version.Minor, (ushort)version.Build, 0);
     }
 
-    /// <summary>This process's relay may be a service node: from now on its proofs are sent.</summary>
+    /// <summary>This process's relay may be a service node: from now on its proofs are sent, and others are judged when a key of ours is in the committee.</summary>
+    /// <param name="relay">It looks whether the routers of others answer.</param>
     /// <param name="identity">The relay's.</param>
     /// <param name="address">Where it is reached.</param>
     /// <param name="storage">Its storage; null: it keeps no messages. While that does not work, no proof is sent.</param>
     /// <param name="time">The clock.</param>
-    public void ServeNode(RouterIdentity identity, IPEndPoint address, SwarmEnd? storage, TimeProvider time)
+    public void ServeNode(RouterNode relay, RouterIdentity identity, IPEndPoint address, SwarmEnd? storage, TimeProvider time)
     {
         NodeFacts facts = FactsOf(address, storage is null ? 0 : address.Port);
         _node = new LedgerKey(identity.Seed);
         _prover = new NodeProver(Host, _node, () => storage?.Works == false ? null : facts, time);
         _prover.Start();
-        if (storage is null || _keys.Count == 0) return;
-        _voter = new NodeVoter(Host, _keys, _votes);
-        _voter.Start();
-        storage.Tested += (node, reached) => _voter.Note(new Bytes32(node.Span), reached);
+        if (_keys.Count == 0) return;
+        if (storage is not null) storage.Tested += (node, reached) => _storage[new Bytes32(node.Span)] = reached;
+        _judge = new NodeJudge(Host, _keys, (node, cancel) => TestAsync(relay, node, cancel), new NodeJudgeOptions());
+        _judge.Start();
+    }
+
+    // Whether its router answers on a link, at the address of its contact, or, when it was put out, of its last proof; then whether
+    // its storage answered our storage node's last test. One reason at a time: who has no storage to test with must see the same.
+    private async Task<NodeReasons> TestAsync(RouterNode relay, NodeEntry node, CancellationToken cancel)
+    {
+        UdpAddress address = default;
+        if (node.Facts is { PublicIp: not 0, QuorumPort: not 0 } facts)
+        {
+            byte[] ip = new byte[4];
+            System.Buffers.Binary.BinaryPrimitives.WriteUInt32BigEndian(ip, facts.PublicIp);
+            address = UdpAddress.FromBytes(ip, facts.QuorumPort);
+        }
+
+        if (!await relay.TestRelayAsync(new RouterId(node.Id.ToArray()), address, cancel).ConfigureAwait(false)) return NodeReasons.LokinetUnreachable;
+        return _storage.TryGetValue(node.Id, out bool reached) && !reached ? NodeReasons.StorageUnreachable : NodeReasons.None;
     }
 
     public async ValueTask DisposeAsync()
     {
+        if (_judge is not null) await _judge.DisposeAsync().ConfigureAwait(false);
         if (_prover is not null) await _prover.DisposeAsync().ConfigureAwait(false);
-        if (_voter is not null) await _voter.DisposeAsync().ConfigureAwait(false);
         if (_rpc is not null) await _rpc.DisposeAsync().ConfigureAwait(false);
         if (_follower is not null) await _follower.DisposeAsync().ConfigureAwait(false);
         Nodes?.Dispose();
@@ -111,7 +129,7 @@ internal sealed class LedgerEnd : IAsyncDisposable
         foreach (string file in config.SignFiles) _keys.Add(LedgerStores.LoadKey(file));
         SigningJournal journal = Journal(config.JournalFile);
         if (config.Follow is { } server) _follower = new LedgerFollower(new OxendClient(_http, server), _keys, journal, FollowEvery, time);
-        var options = new LedgerHostOptions { Interval = config.Interval, SnapshotFile = config.SnapshotFile, SubnameDirectory = config.SubnameDirectory, Forward = _follower is null ? null : _follower.ForwardAsync, ForwardSubname = _follower is null ? null : _follower.ForwardSubnameAsync };
+        var options = new LedgerHostOptions { Interval = config.Interval, SnapshotFile = config.SnapshotFile, SubnameDirectory = config.SubnameDirectory, Forward = _follower is null ? null : _follower.ForwardAsync, ForwardSubname = _follower is null ? null : _follower.ForwardSubnameAsync, ForwardVote = _follower is null ? null : _follower.ForwardVoteAsync };
         Host = await LedgerStores.OpenHostAsync(config.Store, genesis, options, time, cancel).ConfigureAwait(false);
         Host.TroubleChanged += () => { if (Host.Trouble.Length > 0) trouble?.Invoke(Host.Trouble); };
         if (_follower is null)
@@ -128,7 +146,6 @@ internal sealed class LedgerEnd : IAsyncDisposable
 
         var calls = new LedgerRpc(Host);
         Call = LedgerCalls.To(calls);
-        _votes = config.Follow is { } followed ? new OxendClient(_http, followed).CallAsync : Call; // where votes come together
         Nodes = new LedgerNodeSource(Host);
         Plugin = new OnsPlugin(Task.FromResult(Host));
         if (config.Listen is { } listen) _rpc = await ServeAsync(calls, listen, cancel).ConfigureAwait(false);

@@ -1,8 +1,7 @@
 using Oxen.Ons.Ledger;
-using Oxen.Ons.Proofs;
 using Oxen.Ons.Resolving;
 using Oxen.Ons.Rpc;
-using Oxen.Router.Client;
+using Oxen.Router.Core.Directory;
 using Oxen.Router.Daemon.Configuration;
 using Oxen.Router.Daemon.Terminal;
 using Oxen.Router.Handlers;
@@ -13,9 +12,6 @@ namespace Oxen.Router.Daemon.Names;
 /// <summary>Where this process looks short names up, as `[names]` says; doors, resolver and hidden services share it and its cache.</summary>
 internal sealed class NameEnd : IDisposable
 {
-    /// <summary>Paths that look-ups go through. They end at relays of the client's choice: one that lies or has no ledger costs a question to the next.</summary>
-    public const int PathCount = 4;
-
     private static readonly TimeSpan ServerPatience = TimeSpan.FromSeconds(10);
 
     private readonly List<IDisposable> _owned = [];
@@ -27,7 +23,7 @@ internal sealed class NameEnd : IDisposable
     public INameSource Source { get; private set; } = null!;
 
     /// <summary>Look-ups through a client's paths, with proofs from this genesis on.</summary>
-    public static NameEnd OverPaths(Genesis genesis, IOnionStreams paths, TimeSpan maxAge, TimeProvider time)
+    public static NameEnd OverPaths(Genesis genesis, IRelayStreams paths, TimeSpan maxAge, TimeProvider time)
     {
         var end = new NameEnd();
         end.Source = end.Paths(genesis, paths, maxAge, time);
@@ -36,7 +32,7 @@ internal sealed class NameEnd : IDisposable
 
     /// <summary>Null: there are no short names.</summary>
     /// <exception cref="UserException">The genesis cannot be read.</exception>
-    public static NameEnd? Open(NamesConfig config, LedgerEnd? ledger, IOnionStreams? paths, TimeProvider time)
+    public static NameEnd? Open(NamesConfig config, LedgerEnd? ledger, IRelayStreams? paths, TimeProvider time)
     {
         if (config.Source == NamesFrom.Off) return null;
         var end = new NameEnd();
@@ -57,7 +53,7 @@ internal sealed class NameEnd : IDisposable
         foreach (IDisposable owned in _owned) owned.Dispose();
     }
 
-    private INameSource Make(NamesConfig config, LedgerEnd? ledger, IOnionStreams? paths, TimeProvider time)
+    private INameSource Make(NamesConfig config, LedgerEnd? ledger, IRelayStreams? paths, TimeProvider time)
     {
         switch (config.Source)
         {
@@ -67,20 +63,14 @@ internal sealed class NameEnd : IDisposable
                 return new NameCache(Own(new OxendNameSource(config.Servers, ServerPatience)), time);
             case NamesFrom.Rpc:
                 HttpClient http = Own(OxendClient.CreateHttp(ServerPatience));
-                return Light(LedgerStores.ReadGenesis(config.GenesisFile), [.. config.Servers.Select(s => new RpcProofSource(new OxendClient(http, s)))], config.MaxAge, time);
+                return LightNames.Over(LedgerStores.ReadGenesis(config.GenesisFile), [.. config.Servers.Select(s => new RpcProofSource(new OxendClient(http, s)))], config.MaxAge, time);
             default:
                 return Paths(LedgerStores.ReadGenesis(config.GenesisFile), paths!, config.MaxAge, time);
         }
     }
 
-    private NameCache Paths(Genesis genesis, IOnionStreams paths, TimeSpan maxAge, TimeProvider time)
-    {
-        PathRequests requests = Own(new PathRequests(paths, "names", time));
-        return Light(genesis, [.. Enumerable.Range(0, PathCount).Select(i => new PathProofSource(requests, i, genesis.Network))], maxAge, time);
-    }
-
-    private static NameCache Light(Genesis genesis, IReadOnlyList<IProofSource> resolvers, TimeSpan maxAge, TimeProvider time) =>
-        new(new LightNameSource(LightClient.From(genesis), resolvers, new LightNameOptions { MaxAge = maxAge, Patience = TimeSpan.FromSeconds(20) }, time), time);
+    private NameCache Paths(Genesis genesis, IRelayStreams paths, TimeSpan maxAge, TimeProvider time) =>
+        LightNames.OverPaths(genesis, Own(new PathRequests(paths, RouterCapabilities.Names, LightNames.Purpose, time)), maxAge, time);
 
     private T Own<T>(T made)
         where T : IDisposable

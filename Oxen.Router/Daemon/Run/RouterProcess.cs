@@ -219,7 +219,7 @@ internal sealed class RouterProcess : IAsyncDisposable
         _names = NameEnd.Open(_config.Names, _ledger, _client?.Client, _time);
         _client?.Client!.UseNames(_names?.Source);
         _relay?.Start(directory);
-        if (_relay is not null) _ledger?.ServeNode(_keys!.Identity, _config.ReachedAt, _swarm, _time);
+        if (_relay is not null) _ledger?.ServeNode(_relay, _keys!.Identity, _config.ReachedAt, _swarm, _time);
         _client?.Start(directory);
         if (_relay is not null) _keeper.Keep(_relay, isClient: false);
         if (_client is not null) _keeper.Keep(_client, isClient: true);

@@ -55,11 +55,81 @@ public class StoreTroubleTests
         Assert.Contains("the ledger has stopped", later.Refusal!.Detail, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData(false)] // after the start
+    [InlineData(true)] // at the start
+    public async Task A_block_of_another_writer_with_a_forged_signature_is_refused_and_no_member_signs_it(bool atStart)
+    {
+        var store = new MemorySequencer();
+        (Block forged, _) = Forged(LedgerState.Of(Begin));
+        await store.AppendAsync(0, Begin.Encoded, CancellationToken.None);
+        if (atStart)
+        {
+            await store.AppendAsync(1, forged.ToBytes(), CancellationToken.None);
+            InvalidDataException e = await Assert.ThrowsAsync<InvalidDataException>(() => LedgerHost.OpenAsync(store, Begin));
+            Assert.Contains("the signature is not the signer's", e.Message, StringComparison.Ordinal);
+            return;
+        }
+
+        await using LedgerHost host = await LedgerHost.OpenAsync(store, Begin);
+        using var signer = new BlockSigner(host, [.. Founders], new SigningJournal(null));
+        await store.AppendAsync(1, forged.ToBytes(), CancellationToken.None);
+        await Assert.ThrowsAsync<InvalidDataException>(() => host.SubmitAsync(Operation.Create(new TransferBody(Key("carol").Id, 1), Key("bob"), 0, Begin.Network)));
+        Assert.Contains("breaks a rule", host.Trouble, StringComparison.Ordinal);
+        Assert.Equal(0UL, host.State.Height);
+        Assert.Empty((await host.SignaturesAtAsync(1)).ByMember);
+        Assert.Null(await store.GetSignaturesAsync(1, CancellationToken.None));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_quorum_of_the_committee_stands_for_old_blocks_and_strangers_for_nothing(bool strangers)
+    {
+        // As many operations as make it worth to ask; one of them is not its signer's.
+        var store = new MemorySequencer();
+        (Block forged, LedgerState after) = Forged(LedgerState.Of(Begin), more: 300);
+        await store.AppendAsync(0, Begin.Encoded, CancellationToken.None);
+        await store.AppendAsync(1, forged.ToBytes(), CancellationToken.None);
+        await Assert.ThrowsAsync<InvalidDataException>(() => LedgerHost.OpenAsync(store, Begin));
+        HeaderSignatures signatures = HeaderSignatures.None;
+        for (int i = 0; i < 4; i++)
+        {
+            LedgerKey member = strangers ? Key($"stranger {i}") : Founders.Single(f => after.Committee.IndexOf(f.Id) == i);
+            signatures = signatures.With((byte)i, HeaderSignatures.Sign(forged.Header, member, Begin.Network));
+        }
+
+        var writer = new LedgerWriter(1024);
+        signatures.Write(writer);
+        await store.PutSignaturesAsync(1, writer.ToArray(), CancellationToken.None);
+        if (strangers)
+        {
+            await Assert.ThrowsAsync<InvalidDataException>(() => LedgerHost.OpenAsync(store, Begin));
+            return;
+        }
+
+        await using LedgerHost later = await LedgerHost.OpenAsync(store, Begin);
+        Assert.Equal(after.Root, later.State.Root);
+    }
+
+    // A transfer out of somebody else's account, with the root that it leads to; good but for the signature.
+    private static (Block Block, LedgerState After) Forged(LedgerState state, int more = 0)
+    {
+        byte[] bytes = Operation.Create(new TransferBody(Key("carol").Id, 500 * TestLedger.Oxen), Key("alice"), 0, Begin.Network).Encoded;
+        bytes[^1] ^= 1;
+        Operation stolen = Operation.Read(bytes, Begin.Network)!;
+        stolen.SignatureChecked = true;
+        IEnumerable<Operation> others = Enumerable.Range(0, more).Select(i => Operation.Create(new TransferBody(Key("carol").Id, 1), Key("bob"), (ulong)i, Begin.Network));
+        return StateMachine.Build(state, [stolen, .. others], state.UnixMilliseconds + 1);
+    }
+
     private sealed class Failing(IBlockSequencer inner, bool durable) : IBlockSequencer
     {
         public int Failures { get; set; }
 
         public string Name => inner.Name;
+
+        public bool IsShared => inner.IsShared;
 
         public async Task<bool> AppendAsync(ulong height, ReadOnlyMemory<byte> block, CancellationToken cancel)
         {

@@ -64,6 +64,7 @@ public sealed class NamesConfigTests
         Assert.Equal(("/etc/oxen/g", "sqlite:/etc/oxen/ledger.db"), (config!.Names.GenesisFile, config.Ledger!.Store));
         Assert.Equal("http://192.0.2.9:22023/", config.Ledger.Follow!.ToString());
         Assert.Equal((NodesFrom.Server, "http://192.0.2.9:22023/"), (config.Directory.Nodes, config.Directory.NodesServer!.ToString()));
+        Assert.Equal("relay, names", config.Capabilities.ToString().ToLowerInvariant()); // its contact says that it answers look-ups
     }
 
     [Theory]

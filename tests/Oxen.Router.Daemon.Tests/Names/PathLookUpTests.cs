@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using System.Text.Json;
 using Oxen.Ons;
 using Oxen.Ons.Nodes;
@@ -6,6 +7,7 @@ using Oxen.Router.Core.Paths;
 using Oxen.Router.Daemon.Demo;
 using Oxen.Router.Daemon.Names;
 using Oxen.Router.Handlers;
+using Oxen.Router.Transport;
 
 namespace Oxen.Router.Daemon.Tests.Names;
 
@@ -38,6 +40,26 @@ public sealed class PathLookUpTests
         using HttpClient http = OxendClient.CreateHttp(Patience);
         JsonElement resolved = await new OxendClient(http, ledger.Rpc).CallAsync("ons_resolve", new { type = 2, name_hash = NameHash.Of(DemoLedger.Name).ToBase64() }, limit.Token);
         Assert.Equal(96, resolved.GetProperty("encrypted_value").GetString()!.Length);
+    }
+
+    [Fact]
+    public async Task A_relay_that_is_no_exit_answers_and_a_program_of_its_own_looks_up_there()
+    {
+        using var limit = new CancellationTokenSource(Patience);
+        await using var ledger = new DemoLedger();
+        await using DemoNetwork network = await DemoNetwork.StartAsync(Small(ledger) with { Relays = 4, Answering = name => name == "relay-2" }, limit.Token);
+        await ledger.BeginAsync();
+        await ledger.FillAsync(network.Members, DemoLedger.Name, null, limit.Token);
+        using NameEnd names = NameEnd.OverPaths(ledger.Genesis, network.Client.Client!, TimeSpan.FromMinutes(5), TimeProvider.System);
+        NameAnswer found = await names.Source.ResolveAsync("hello", limit.Token);
+        Assert.Equal((NameOutcome.Found, ""), (found.Outcome, found.Reason));
+        Assert.Equal(1, ledger.Plugin.Answered);
+
+        // A router inside of a program, with a directory and paths of its own.
+        await using var oxen = new OxenClient(network.JoinOptions("program", 3));
+        SocketException absent = await Assert.ThrowsAnyAsync<SocketException>(async () => await oxen.ConnectAsync("nobody-has-this.loki", 80, cancel: limit.Token));
+        Assert.Contains("no hidden service has this name", absent.Message, StringComparison.Ordinal);
+        Assert.Equal(2, ledger.Plugin.Answered);
     }
 
     [Fact]
