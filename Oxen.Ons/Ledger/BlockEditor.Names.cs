@@ -110,7 +110,7 @@ internal sealed partial class BlockEditor
 
         Own(after.Owner, key);
         Own(after.Backup, key);
-        _tree = _tree.Set(key, after);
+        _tree.Set(key, after);
         _touched.Add(key);
         _names.Add(after);
     }

@@ -231,7 +231,8 @@ internal sealed partial class BlockEditor
         _payable += (after?.Payable == true ? 1 : 0) - (before?.Payable == true ? 1 : 0);
         _activeChanged |= before?.Stage == NodeStage.Active != (after?.Stage == NodeStage.Active);
         _nodes = after is null ? _nodes.Remove(id) : _nodes.SetItem(id, after);
-        _tree = after is null ? _tree.Remove(NodeEntry.Key(id)) : _tree.Set(NodeEntry.Key(id), after);
+        if (after is null) _tree.Remove(NodeEntry.Key(id));
+        else _tree.Set(NodeEntry.Key(id), after);
     }
 
     private void Stake(Bytes32 from, ulong amount)

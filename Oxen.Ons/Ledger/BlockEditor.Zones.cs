@@ -18,7 +18,7 @@ internal sealed partial class BlockEditor
         Pay(operation.Signer, body.Deposit);
         _totals = _totals with { Deposits = _totals.Deposits + body.Deposit };
         var entry = new CommitmentEntry(body.Commitment, operation.Signer, body.Deposit, _height);
-        _tree = _tree.Set(key, entry);
+        _tree.Set(key, entry);
         _schedule = _schedule.Add(Due.Of(entry, _rules));
         return null;
     }
@@ -119,7 +119,8 @@ internal sealed partial class BlockEditor
         string before = (_tree.Find(key) as ReverseEntry)?.Name ?? "";
         if (body.Name == before) return No(OperationFault.NothingChanges, "it says this already");
         if (!body.IsSigned(operation.Signer, operation.Nonce, _network)) return No(OperationFault.NotSignedByOwner, "the signature is not the address's over this operation");
-        _tree = body.Name.Length == 0 ? _tree.Remove(key) : _tree.Set(key, new ReverseEntry(body.Address, body.Name));
+        if (body.Name.Length == 0) _tree.Remove(key);
+        else _tree.Set(key, new ReverseEntry(body.Address, body.Name));
         return null;
     }
 
@@ -145,7 +146,7 @@ internal sealed partial class BlockEditor
 
     private void Drop(CommitmentEntry commitment)
     {
-        _tree = _tree.Remove(CommitmentEntry.Key(commitment.Commitment));
+        _tree.Remove(CommitmentEntry.Key(commitment.Commitment));
         _schedule = _schedule.Remove(Due.Of(commitment, _rules));
     }
 
@@ -159,7 +160,7 @@ internal sealed partial class BlockEditor
 
         Own(NameOwner.Of(after.Owner), key);
         if (after.Backup is { } backup) Own(NameOwner.Of(backup), key);
-        _tree = _tree.Set(key, after);
+        _tree.Set(key, after);
         _touched.Add(key);
     }
 }

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Runtime.InteropServices;
 using Oxen.Ons.Nodes;
 using Oxen.Ons.Proofs;
 
@@ -14,12 +15,13 @@ internal sealed partial class BlockEditor
     private readonly ulong _unixMilliseconds;
     private readonly HashSet<Bytes32> _touched = [];
     private readonly List<NameEntry> _names = [];
+    private readonly TreeDraft _tree;
+    private readonly ImmutableDictionary<Bytes32, ImmutableSortedSet<Bytes32>>.Builder _owned;
+    private readonly Dictionary<Bytes32, Bytes32> _accountKeys = [];
 
-    private SparseTree _tree;
     private TotalsEntry _totals;
     private ImmutableSortedDictionary<Bytes32, NodeEntry> _nodes;
     private ImmutableSortedSet<Due> _schedule;
-    private ImmutableDictionary<Bytes32, ImmutableSortedSet<Bytes32>> _owned;
     private int _payable;
     private bool _activeChanged;
 
@@ -30,11 +32,11 @@ internal sealed partial class BlockEditor
         _network = before.Network;
         _height = before.Height + 1;
         _unixMilliseconds = unixMilliseconds;
-        _tree = before.Tree;
+        _tree = new TreeDraft(before.Tree);
         _totals = before.Totals;
         _nodes = before.Nodes;
         _schedule = before.Schedule;
-        _owned = before.Owned;
+        _owned = before.Owned.ToBuilder();
         _payable = before.PayableNodes;
         HappenDue();
         AccrueRewards();
@@ -90,26 +92,27 @@ internal sealed partial class BlockEditor
         if ((_height + 1) % _rules.EpochBlocks == 0)
         {
             next = ChooseCommittee() ?? committee;
-            if (next.Hash != committee.Hash) _tree = _tree.Set(CommitteeEntry.Key, new CommitteeEntry(next));
+            if (next.Hash != committee.Hash) _tree.Set(CommitteeEntry.Key, new CommitteeEntry(next));
         }
 
         if (!_totals.Balanced) throw new InvalidOperationException($"money was made or lost at height {_height}: {_totals}");
-        _tree = _tree.Set(TotalsEntry.Key, _totals);
-        var header = new BlockHeader(_height, _unixMilliseconds, _before.BlockHash, operationsRoot, _tree.Root, committee.Hash, next.Hash);
+        _tree.Set(TotalsEntry.Key, _totals);
+        SparseTree tree = _tree.ToTree();
+        var header = new BlockHeader(_height, _unixMilliseconds, _before.BlockHash, operationsRoot, tree.Root, committee.Hash, next.Hash);
         var state = new LedgerState
         {
             Genesis = _before.Genesis,
             Height = _height,
             UnixMilliseconds = _unixMilliseconds,
             BlockHash = header.Hash(_network),
-            Tree = _tree,
+            Tree = tree,
             Totals = _totals,
             Committee = committee,
             NextCommittee = next,
             Nodes = _nodes,
             PayableNodes = _payable,
             Schedule = _schedule,
-            Owned = _owned,
+            Owned = _owned.ToImmutable(),
             ChangedNames = _names,
         };
         return (header, state);
@@ -138,9 +141,16 @@ internal sealed partial class BlockEditor
     private static Refusal? Short(ulong amount, ulong spendable) =>
         amount <= spendable ? null : No(OperationFault.NotEnoughMoney, $"it takes {OxenAmount.Format(amount)} OXEN, and {OxenAmount.Format(spendable)} are left after the fee");
 
-    private AccountEntry Account(Bytes32 id) => _tree.Find(AccountEntry.Key(id)) as AccountEntry ?? new AccountEntry(id, 0, 0);
+    private AccountEntry Account(Bytes32 id) => _tree.Find(AccountKey(id)) as AccountEntry ?? new AccountEntry(id, 0, 0);
 
-    private void Put(AccountEntry account) => _tree = _tree.Set(AccountEntry.Key(account.Id), account);
+    private void Put(AccountEntry account) => _tree.Set(AccountKey(account.Id), account);
+
+    // An operation looks at its signer's account several times, and each look would cost a hash.
+    private Bytes32 AccountKey(Bytes32 id)
+    {
+        ref Bytes32 key = ref CollectionsMarshal.GetValueRefOrAddDefault(_accountKeys, id, out bool known);
+        return known ? key : key = AccountEntry.Key(id);
+    }
 
     // Out of the balances; the caller says where to.
     private void Pay(Bytes32 from, ulong amount)
@@ -162,7 +172,7 @@ internal sealed partial class BlockEditor
     {
         if (owner is null) return;
         Bytes32 id = LedgerState.OwnerKey(owner);
-        _owned = _owned.SetItem(id, (_owned.GetValueOrDefault(id) ?? []).Add(key));
+        _owned[id] = (_owned.GetValueOrDefault(id) ?? []).Add(key);
     }
 
     private void Disown(NameOwner? owner, Bytes32 key)
@@ -171,7 +181,8 @@ internal sealed partial class BlockEditor
         Bytes32 id = LedgerState.OwnerKey(owner);
         if (_owned.GetValueOrDefault(id) is not { } keys) return;
         keys = keys.Remove(key);
-        _owned = keys.IsEmpty ? _owned.Remove(id) : _owned.SetItem(id, keys);
+        if (keys.IsEmpty) _owned.Remove(id);
+        else _owned[id] = keys;
     }
 
     private void HappenDue()

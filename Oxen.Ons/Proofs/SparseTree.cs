@@ -50,6 +50,14 @@ internal sealed class SparseTree
         return removed ? new SparseTree(root, Count - 1) : this;
     }
 
+    /// <summary>Many changes at once, ascending by key, each key once; null removes. The same tree as one after the other, with fewer nodes made.</summary>
+    public SparseTree Change(ReadOnlySpan<(Bytes32 Key, LedgerEntry? Entry)> changes)
+    {
+        int count = Count;
+        Node? root = Change(_root, 0, changes, ref count);
+        return ReferenceEquals(root, _root) ? this : new SparseTree(root, count);
+    }
+
     /// <summary>All entries, by key.</summary>
     public IEnumerable<(Bytes32 Key, LedgerEntry Entry)> All()
     {
@@ -156,6 +164,36 @@ internal sealed class SparseTree
                 if (other is null && below is Leaf) return below;
                 return right ? new Branch(other, below) : new Branch(below, other);
         }
+    }
+
+    private static Node? Change(Node? at, int depth, ReadOnlySpan<(Bytes32 Key, LedgerEntry? Entry)> changes, ref int count)
+    {
+        if (changes.IsEmpty) return at;
+        if (changes.Length == 1)
+        {
+            (Bytes32 key, LedgerEntry? entry) = changes[0];
+            bool changed = false;
+            Node? made = entry is null ? Remove(at, depth, key, ref changed) : Set(at, depth, new Leaf(key, entry), ref changed);
+            if (changed) count += entry is null ? -1 : 1;
+            return made;
+        }
+
+        // Below nothing, or below one leaf, the two halves are what the changes make of them.
+        (Node? left, Node? right) = at switch
+        {
+            Branch branch => (branch.Left, branch.Right),
+            Leaf leaf when leaf.Key.Bit(depth) => ((Node?)null, (Node?)leaf),
+            _ => (at, null),
+        };
+        int middle = 0;
+        while (middle < changes.Length && !changes[middle].Key.Bit(depth)) middle++;
+        Node? newLeft = Change(left, depth + 1, changes[..middle], ref count), newRight = Change(right, depth + 1, changes[middle..], ref count);
+        if (at is Branch && ReferenceEquals(newLeft, left) && ReferenceEquals(newRight, right)) return at;
+
+        // A subtree of one leaf is that leaf.
+        if (newLeft is null && newRight is null or Leaf) return newRight;
+        if (newRight is null && newLeft is Leaf) return newLeft;
+        return new Branch(newLeft, newRight);
     }
 
     private abstract class Node

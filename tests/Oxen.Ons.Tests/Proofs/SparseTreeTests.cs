@@ -49,6 +49,65 @@ public class SparseTreeTests
         Assert.True(tree.Root.IsZero);
     }
 
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(40)]
+    [InlineData(400)]
+    public void Many_changes_at_once_are_the_same_as_one_after_the_other(int before)
+    {
+        var random = new Random(before);
+        for (int round = 0; round < 200; round++)
+        {
+            SparseTree tree = Enumerable.Range(0, before).Where(_ => random.Next(4) > 0).Aggregate(SparseTree.Empty, (t, i) => t.Set(KeyOf(i), Entry(i)));
+            Bytes32 root = tree.Root;
+            SparseTree one = tree;
+            var draft = new TreeDraft(tree);
+            for (int change = random.Next(60); change > 0; change--)
+            {
+                int i = random.Next(before + 20);
+                if (random.Next(3) == 0)
+                {
+                    one = one.Remove(KeyOf(i));
+                    draft.Remove(KeyOf(i));
+                }
+                else
+                {
+                    AccountEntry entry = Entry(i, (ulong)random.Next(3));
+                    one = one.Set(KeyOf(i), entry);
+                    draft.Set(KeyOf(i), entry);
+                }
+
+                int other = random.Next(before + 20);
+                Assert.Equal(one.Find(KeyOf(other)), draft.Find(KeyOf(other)));
+            }
+
+            SparseTree many = draft.ToTree();
+            Assert.Equal((one.Count, one.Root, root), (many.Count, many.Root, tree.Root));
+            Assert.Equal(one.All(), many.All());
+        }
+    }
+
+    [Fact]
+    public void Keys_that_differ_in_their_last_bits_alone_are_told_apart()
+    {
+        byte[] bytes = new byte[Bytes32.Length];
+        Bytes32[] keys = new Bytes32[4];
+        for (byte i = 0; i < 4; i++)
+        {
+            bytes[^1] = i;
+            keys[i] = new Bytes32(bytes);
+        }
+
+        SparseTree one = keys.Aggregate(SparseTree.Empty, (t, k) => t.Set(k, Entry(1)));
+        var draft = new TreeDraft(SparseTree.Empty);
+        foreach (Bytes32 key in keys) draft.Set(key, Entry(1));
+        Assert.Equal(one.Root, draft.ToTree().Root);
+        draft = new TreeDraft(one);
+        foreach (Bytes32 key in keys[1..]) draft.Remove(key);
+        Assert.Equal(SparseTree.Empty.Set(keys[0], Entry(1)).Root, draft.ToTree().Root);
+    }
+
     [Fact]
     public void An_older_tree_stays_as_it_was()
     {
