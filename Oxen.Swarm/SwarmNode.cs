@@ -55,9 +55,10 @@ public sealed class SwarmNode : IAsyncDisposable
         Sync = new SwarmSync(Core);
         if (options.FilesFolder is { } folder)
         {
-            _files = new FileServer(
-                new FileServerOptions { Folder = folder, MaxBytes = options.MaxFileBytes, MaxProBytes = options.MaxProFileBytes },
-                options.ProBackendKey.Length == 32 ? new ProProof(options.ProBackendKey) : null, options.Time);
+            ProProof? proofs = options.ProBackendKey.Length == 32 ? new ProProof(options.ProBackendKey) : null;
+            if (proofs is not null && options.ProRevocationsFile is { } revoked) Revocations = new ProRevocations(revoked, proofs);
+            Revocations?.Look();
+            _files = new FileServer(new FileServerOptions { Folder = folder, MaxBytes = options.MaxFileBytes, MaxProBytes = options.MaxProFileBytes }, proofs, options.Time);
             Applications = new ServerOnion(options.Identity, async request => await _files.HandleAsync(request).ConfigureAwait(false) ?? ServerReply.Code(404));
         }
 
@@ -73,8 +74,11 @@ public sealed class SwarmNode : IAsyncDisposable
     /// <summary>Why clients are refused at the moment; empty if they are served.</summary>
     public IReadOnlyList<string> NotReady => Api.NotReady();
 
-    /// <summary>What is wrong with the database or the disk, and what to do; empty when nothing is.</summary>
-    public string Trouble => Store.Trouble ?? "";
+    /// <summary>What is wrong with the database, the disk or a file, and what to do; empty when nothing is.</summary>
+    public string Trouble => Store.Trouble ?? Revocations?.Trouble ?? "";
+
+    /// <summary>Messages can be stored and retrieved: nothing is wrong with the database or the disk.</summary>
+    public bool IsSound => Store.Trouble is null;
 
     internal QuicDoor? Quic => _quic;
 
@@ -104,6 +108,8 @@ public sealed class SwarmNode : IAsyncDisposable
     internal SwarmSync Sync { get; }
 
     internal ServerOnion? Applications { get; }
+
+    internal ProRevocations? Revocations { get; }
 
     /// <summary>Opens the store and the door and begins to work.</summary>
     /// <exception cref="StoreException">The database cannot be used; the text says why.</exception>
@@ -195,7 +201,7 @@ public sealed class SwarmNode : IAsyncDisposable
     {
         await Core.RefreshAsync().ConfigureAwait(false);
         _options.Directory.Changed += Refresh;
-        var targets = new DoorTargets(Core, Api, Onion, Peers, _seal, Settings) { Applications = Applications, IsStopping = () => _disposed };
+        var targets = new DoorTargets(Core, Api, Onion, Peers, _seal, Settings) { Applications = Applications, MaxFileBytes = Math.Max(_options.MaxFileBytes, _options.MaxProFileBytes), IsStopping = () => _disposed };
         if (_options.Listen is { } listen) _door = await HttpsDoor.OpenAsync(targets, new DoorOptions { Listen = listen, Seed = _options.Seed, CorsOrigins = _options.CorsOrigins, RatePerSecond = _options.RequestsPerSecond }).ConfigureAwait(false);
         if (_options.ListenQuic is { } quic)
         {
@@ -216,6 +222,7 @@ public sealed class SwarmNode : IAsyncDisposable
             {
                 await Task.Delay(TimeSpan.FromSeconds(15), _options.Time, _stop.Token).ConfigureAwait(false);
                 files.Clean();
+                Revocations?.Look();
             }
         }
         catch (Exception e) when (e is OperationCanceledException or IOException)

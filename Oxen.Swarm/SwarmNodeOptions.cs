@@ -52,11 +52,14 @@ public sealed class SwarmNodeOptions
     /// <summary>The longest file for everybody.</summary>
     public int MaxFileBytes { get; init; } = 10_000_000;
 
-    /// <summary>The longest file for holders of a proof of the backend.</summary>
+    /// <summary>The longest file for holders of a proof of the backend. What is longer than 10 MB comes to this node's door itself: the contract's relays carry no more.</summary>
     public int MaxProFileBytes { get; init; } = 100_000_000;
 
     /// <summary>Ed25519 key of the backend that gives proofs, 32 bytes; empty: proofs do not count.</summary>
     public ReadOnlyMemory<byte> ProBackendKey { get; init; }
+
+    /// <summary>File with the backend's list of revoked proofs (its answer to `get_pro_revocations`), read again when it changes; null: none is revoked.</summary>
+    public string? ProRevocationsFile { get; init; }
 
     /// <summary>Answers `oxend_request` for names; null: this node has no ledger.</summary>
     public ISwarmLedger? Ledger { get; init; }

@@ -55,9 +55,9 @@ public sealed class SwarmPlugin : IRouterPlugin
     internal static async Task<ApiResult> AnswerAsync(SwarmNode node, byte[] body, CancellationToken cancel)
     {
         if (!JsonWire.TryRead(body, out object? value) || value is not WireMap map || map.GetValueOrDefault("method") is not string method || map.GetValueOrDefault("params") is not WireMap parameters)
-            return await node.Api.HandleJsonAsync(body, cancel, node.Limits).ConfigureAwait(false); // it says what is wrong
+            return await node.Api.HandleJsonAsync(body, node.Limits, cancel).ConfigureAwait(false); // it says what is wrong
         if (method == "retrieve") Limit(parameters);
-        return await node.Api.HandleAsync(method, parameters, bt: false, cancel, node.Limits).ConfigureAwait(false);
+        return await node.Api.HandleAsync(method, parameters, bt: false, node.Limits, cancel).ConfigureAwait(false);
     }
 
     private static void Limit(WireMap parameters)

@@ -16,12 +16,12 @@ internal sealed class SwarmApi(NodeCore core, ReplicaService replica, Coordinato
     private const int DefaultSizeShare = -5;
 
     /// <summary>A request as a door got it: the body of `storage_rpc`, JSON. `limits`: whoever sent it is unknown, so accounts have limits.</summary>
-    public async Task<ApiResult> HandleJsonAsync(ReadOnlyMemory<byte> body, CancellationToken cancel = default, OnionLimits? limits = null)
+    public async Task<ApiResult> HandleJsonAsync(ReadOnlyMemory<byte> body, OnionLimits? limits = null, CancellationToken cancel = default)
     {
         if (!JsonWire.TryRead(body, out object? value) || value is not WireMap map) return ApiResult.Error(ApiResult.BadRequest, "invalid json");
         if (map.GetValueOrDefault("method") is not string method) return ApiResult.Error(ApiResult.BadRequest, "invalid json: no `method` field");
         if (map.GetValueOrDefault("params") is not WireMap parameters) return ApiResult.Error(ApiResult.BadRequest, "invalid json: no `params` field");
-        return await HandleAsync(method, parameters, bt: false, cancel, limits).ConfigureAwait(false);
+        return await HandleAsync(method, parameters, bt: false, limits, cancel).ConfigureAwait(false);
     }
 
     /// <summary>A method and its parameters, JSON or bt by the first byte; nothing is `{}`.</summary>
@@ -31,10 +31,10 @@ internal sealed class SwarmApi(NodeCore core, ReplicaService replica, Coordinato
         object? value = new WireMap();
         bool read = body.IsEmpty || (bt ? BtEncoding.TryRead(body.Span, out value) : JsonWire.TryRead(body, out value));
         if (!read || value is not WireMap map) return (ApiResult.Error(ApiResult.BadRequest, "invalid body: expected json or bt_dict"), bt);
-        return (await HandleAsync(method, map, bt, cancel).ConfigureAwait(false), bt);
+        return (await HandleAsync(method, map, bt, null, cancel).ConfigureAwait(false), bt);
     }
 
-    public async Task<ApiResult> HandleAsync(string method, WireMap parameters, bool bt, CancellationToken cancel, OnionLimits? limits = null)
+    public async Task<ApiResult> HandleAsync(string method, WireMap parameters, bool bt, OnionLimits? limits, CancellationToken cancel)
     {
         if (!RequestParser.Knows(method)) return ApiResult.Error(ApiResult.BadRequest, $"no method {method}");
         (SwarmRequest? request, string? fault) = parser.Parse(method, parameters, bt);

@@ -26,6 +26,9 @@ internal sealed record DoorTargets(NodeCore Core, SwarmApi Api, OnionService Oni
     /// <summary>The file server and other applications of this node; null: none.</summary>
     public ServerOnion? Applications { get; init; }
 
+    /// <summary>The longest file that anybody may bring or fetch.</summary>
+    public int MaxFileBytes { get; init; } = 10_000_000;
+
     public Func<bool> IsStopping { get; init; } = () => false;
 }
 
@@ -43,13 +46,16 @@ internal sealed class HttpsDoor : IAsyncDisposable
     private const int MaxBodyBytes = 10 * 1024 * 1024;
     private const int MaxTrackedAddresses = 10_000;
     private const int MaxAtOnce = 512;
+    private const int LargeBytes = 16 * 1024 * 1024;
+    private const int FrameBytes = 64 * 1024; // head, headers and seal around a file
+    private const int MaxLargeAtOnce = 4; // each is in memory as a whole
 
     private readonly WebApplication _app;
     private readonly X509Certificate2 _certificate;
     private readonly DoorTargets _targets;
     private readonly DoorOptions _options;
     private readonly TokenBuckets<IPAddress> _rate;
-    private int _running;
+    private int _running, _large;
 
     private HttpsDoor(WebApplication app, X509Certificate2 certificate, DoorTargets targets, DoorOptions options)
     {
@@ -180,7 +186,7 @@ internal sealed class HttpsDoor : IAsyncDisposable
         }
 
         if (await ReadBodyAsync(context, MaxBodyBytes).ConfigureAwait(false) is not { } body) return;
-        ApiResult result = await _targets.Api.HandleJsonAsync(body, context.RequestAborted).ConfigureAwait(false);
+        ApiResult result = await _targets.Api.HandleJsonAsync(body, null, context.RequestAborted).ConfigureAwait(false);
         string type = result.Body switch
         {
             string => "text/plain",
@@ -234,9 +240,24 @@ internal sealed class HttpsDoor : IAsyncDisposable
 
     private async Task ApplicationAsync(HttpContext context, int version)
     {
-        if (await ReadBodyAsync(context, HttpsPeerTransport.MaxBytes).ConfigureAwait(false) is not { } body) return;
-        (int status, byte[] reply) = await _targets.Applications!.HandleAsync(body, version).ConfigureAwait(false);
-        await WriteAsync(context, status, "application/octet-stream", reply).ConfigureAwait(false);
+        bool large = _targets.MaxFileBytes + FrameBytes > LargeBytes && !(context.Request.ContentLength <= LargeBytes);
+        if (large && Interlocked.Increment(ref _large) > MaxLargeAtOnce)
+        {
+            Interlocked.Decrement(ref _large);
+            await TextAsync(context, 503, "Server busy, try again later").ConfigureAwait(false);
+            return;
+        }
+
+        try
+        {
+            if (await ReadBodyAsync(context, Math.Max(LargeBytes, _targets.MaxFileBytes + FrameBytes)).ConfigureAwait(false) is not { } body) return;
+            (int status, byte[] reply) = await _targets.Applications!.HandleAsync(body, version).ConfigureAwait(false);
+            await WriteAsync(context, status, "application/octet-stream", reply).ConfigureAwait(false);
+        }
+        finally
+        {
+            if (large) Interlocked.Decrement(ref _large);
+        }
     }
 
     /// <summary>Why nobody is served now; null if everybody is.</summary>

@@ -47,7 +47,7 @@ internal sealed class OnionService(NodeCore core, SwarmApi api, IOnionProxy? pro
         switch (frame is null ? null : OnionStep.Read(frame))
         {
             case OnionStep.Final final:
-                ApiResult result = await api.HandleJsonAsync(final.Body, cancel, limits).ConfigureAwait(false);
+                ApiResult result = await api.HandleJsonAsync(final.Body, limits, cancel).ConfigureAwait(false);
                 return Reply(cipher, result, final.Json, final.Base64);
             case OnionStep.Relay relay: return await RelayAsync(relay, hop.Hop + 1, cancel).ConfigureAwait(false);
             case OnionStep.Server server when proxy is not null && OnionStep.IsTargetAllowed(server.Target):

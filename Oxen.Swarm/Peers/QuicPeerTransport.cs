@@ -7,7 +7,7 @@ using Oxen.Swarm.Wire;
 
 namespace Oxen.Swarm.Peers;
 
-// Requests between nodes over QUIC: a stream for each, on one connection to each node. Both ends show their Ed25519 keys in the TLS
+// Requests between nodes over QUIC: one connection to each node, whose streams carry one request at a time and then the next. Both ends show their Ed25519 keys in the TLS
 // handshake, so nothing more is sealed. docs/protocol/swarm.md#between-nodes
 //
 // Nobody waits for a handshake: until a connection stands, and when QUIC does not come through at all, requests go by HTTPS.
@@ -20,6 +20,7 @@ internal sealed class QuicPeerTransport(IPeerTransport https, SwarmClock clock) 
 
     // The frame around a request needs a few bytes of the door's limit.
     private const int MaxBytes = BtRequests.MaxBytes - 1024;
+    private const int MaxStreams = 96; // of the 128 that a door allows one connection
     private const int MaxConnections = 512; // more nodes than that are asked by HTTPS
     private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan IdleLimit = TimeSpan.FromMinutes(2);
@@ -28,8 +29,20 @@ internal sealed class QuicPeerTransport(IPeerTransport https, SwarmClock clock) 
     private volatile QuicDoor? _door;
     private long _quicCalls, _httpsCalls;
 
+    private sealed class OpenStream(RawKeyStream quic)
+    {
+        public RawKeyStream Quic => quic;
+
+        /// <summary>Requests so far; only whoever has the stream counts.</summary>
+        public long Asked { get; set; }
+    }
+
     private sealed class Way
     {
+        public int Open;
+
+        public ConcurrentStack<OpenStream> Idle { get; } = new();
+
         public Lock Gate { get; } = new();
 
         public RawKeyConnection? Connection { get; set; }
@@ -62,7 +75,7 @@ internal sealed class QuicPeerTransport(IPeerTransport https, SwarmClock clock) 
             {
                 try
                 {
-                    if (await AskAsync(connection, request, linked.Token).ConfigureAwait(false) is { } answer)
+                    if (await AskAsync(way, connection, request, linked.Token).ConfigureAwait(false) is { } answer)
                     {
                         Interlocked.Increment(ref _quicCalls);
                         return answer;
@@ -84,25 +97,63 @@ internal sealed class QuicPeerTransport(IPeerTransport https, SwarmClock clock) 
 
     public void Dispose() => (https as IDisposable)?.Dispose();
 
-    // Null: not an answer that can be used, and HTTPS may do better.
-    private static async Task<byte[]?> AskAsync(RawKeyConnection connection, byte[] request, CancellationToken cancel)
+    // Null: not an answer that can be used, or no stream is free, and HTTPS may do better.
+    private static async Task<byte[]?> AskAsync(Way way, RawKeyConnection connection, byte[] request, CancellationToken cancel)
     {
-        RawKeyStream stream = await connection.OpenStreamAsync().ConfigureAwait(false);
-        await using (stream.ConfigureAwait(false))
+        if (await StreamAsync(way, connection).ConfigureAwait(false) is not { } stream) return null;
+        bool whole = false;
+        try
         {
-            bool whole = false;
-            try
+            long id = ++stream.Asked;
+            await stream.Quic.Transport.Output.WriteAsync(BtRequests.Write(new BtMessage('C', id, Endpoint, request)), cancel).ConfigureAwait(false);
+            BtMessage? answer = await BtRequests.ReadAsync(stream.Quic.Transport.Input, cancel).ConfigureAwait(false);
+            whole = answer is not null && answer.Id == id;
+            return answer is { Kind: 'R' } && whole ? answer.Body : null;
+        }
+        finally
+        {
+            if (whole)
             {
-                await stream.Transport.Output.WriteAsync(BtRequests.Write(new BtMessage('C', 1, Endpoint, request)), cancel).ConfigureAwait(false);
-                BtMessage? answer = await BtRequests.ReadAsync(stream.Transport.Input, cancel).ConfigureAwait(false);
-                whole = true;
-                return answer is { Kind: 'R', Id: 1 } ? answer.Body : null;
+                way.Idle.Push(stream);
             }
-            finally
+            else
             {
-                if (!whole) stream.Abort();
+                Interlocked.Decrement(ref way.Open);
+                stream.Quic.Abort();
+                await stream.Quic.DisposeAsync().ConfigureAwait(false);
             }
         }
+    }
+
+    // One that has answered, else a new one.
+    private static async Task<OpenStream?> StreamAsync(Way way, RawKeyConnection connection)
+    {
+        while (way.Idle.TryPop(out OpenStream? idle))
+        {
+            if (idle.Quic.Connection == connection) return idle;
+            Interlocked.Decrement(ref way.Open); // of a connection that is over
+            await idle.Quic.DisposeAsync().ConfigureAwait(false);
+        }
+
+        if (Interlocked.Increment(ref way.Open) <= MaxStreams)
+        {
+            try
+            {
+                return new OpenStream(await connection.OpenStreamAsync().ConfigureAwait(false));
+            }
+            catch (IOException) when (!connection.IsClosed)
+            {
+                // the peer allows no more now
+            }
+            catch
+            {
+                Interlocked.Decrement(ref way.Open);
+                throw;
+            }
+        }
+
+        Interlocked.Decrement(ref way.Open);
+        return null;
     }
 
     private static void Drop(Way way, RawKeyConnection connection)

@@ -138,7 +138,7 @@ internal sealed class NodeCore : IAsyncDisposable
         int comparedVoters = known.Count(h => _caughtUp.GetValueOrDefault(h));
         int voteless = 1 + known.Count(h => !_peerVotes[h]);
         bool enough = comparedVoters >= Math.Min(view.Quorum, view.Peers.Length) && view.Peers.Length > 0;
-        bool afresh = voteless >= view.Quorum && known.All(_caughtUp.ContainsKey);
+        bool afresh = voteless > view.Size - view.Quorum && known.All(_caughtUp.ContainsKey); // the others cannot be a quorum
         if (!enough && !afresh) return;
         _votes = await Store.SetStateAsync("voter", VoterAmong(view)).ConfigureAwait(false);
     }

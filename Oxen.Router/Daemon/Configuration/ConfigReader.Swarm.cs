@@ -35,7 +35,15 @@ internal sealed partial class ConfigReader
             FileBytes = Size(section, "file_size", 10_000_000, MinFileBytes, MaxFileServerBytes),
             ProFileBytes = Size(section, "pro_file_size", 100_000_000, MinFileBytes, MaxFileServerBytes),
             ProKey = Id(section, "pro_key", required: false) is { } key ? key.ToArray() : default(ReadOnlyMemory<byte>),
+            ProRevocations = ProRevocations(section),
         };
+    }
+
+    private string? ProRevocations(ConfigSection section)
+    {
+        if (Path(section, "pro_revocations", required: false) is not { Length: > 0 } file) return null;
+        if (!section.Values.ContainsKey("pro_key")) Report(section.Values["pro_revocations"].Value!.Span, ConfigDiagnostic.Contradiction, "`pro_revocations` without `pro_key`: no proof counts", "Add the backend's key as `pro_key`.");
+        return file;
     }
 
     private List<string> Origins(ConfigSection section)

@@ -16,7 +16,7 @@ internal static class ConfigSchema
         ["exit"] = ["rules", "except", "ranges", "tokens", "connect_time", "udp_idle", "tunnel", "tun", "pool", "connections", "nat"],
         ["tun"] = ["name", "addresses", "ranges", "routes", "queue", "table", "mark", "priority", "kill_switch", "kill_switch_lan"],
         ["dns"] = ["listen", "forward", "servers", "clients", "ranges", "lifetime", "ttl", "mapped", "mark"],
-        ["swarm"] = ["data", "listen", "seed", "rate", "size", "account_size", "proxy", "proxy_hosts", "origins", "files", "file_size", "pro_file_size", "pro_key"],
+        ["swarm"] = ["data", "listen", "seed", "rate", "size", "account_size", "proxy", "proxy_hosts", "origins", "files", "file_size", "pro_file_size", "pro_key", "pro_revocations"],
         ["log"] = ["level", "format"],
     };
 

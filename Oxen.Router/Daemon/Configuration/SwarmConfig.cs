@@ -42,6 +42,9 @@ internal sealed record SwarmConfig
     /// <summary>Ed25519 key, 32 bytes; empty: proofs do not count.</summary>
     public ReadOnlyMemory<byte> ProKey { get; init; }
 
+    /// <summary>File with the list of revoked proofs. Absolute; null: none.</summary>
+    public string? ProRevocations { get; init; }
+
     public string Database => Path.Combine(Data, "messages.db");
 
     public string FilesFolder => Path.Combine(Data, "files");

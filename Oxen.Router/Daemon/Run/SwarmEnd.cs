@@ -79,6 +79,7 @@ internal sealed class SwarmEnd : IAsyncDisposable
                 MaxFileBytes = (int)config.FileBytes,
                 MaxProFileBytes = (int)config.ProFileBytes,
                 ProBackendKey = config.ProKey,
+                ProRevocationsFile = config.ProRevocations,
                 Reports = watch,
                 Ledger = ledger,
                 Time = time,
@@ -168,7 +169,7 @@ internal sealed class SwarmEnd : IAsyncDisposable
 
         public SwarmNode? Node { get; set; }
 
-        public bool Works => Node?.Trouble.Length == 0 && time.GetElapsedTime(Interlocked.Read(ref _pinged)) < Silence;
+        public bool Works => Node?.IsSound == true && time.GetElapsedTime(Interlocked.Read(ref _pinged)) < Silence;
 
         public IReadOnlyList<string> Unreachable => [.. _unreachable.Keys.Order(StringComparer.Ordinal)];
 

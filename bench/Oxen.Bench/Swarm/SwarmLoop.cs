@@ -9,8 +9,9 @@ using Oxen.Swarm.Nodes;
 
 namespace Oxen.Bench.Swarm;
 
-// `Oxen.Bench swarm [SECONDS]`: five storage nodes in this process, durable, joined by HTTPS on loopback, and clients that ask them by
-// HTTPS: stores and retrievals a second with 0, 1 and 2 dead members, the largest retrieval, and a member that begins with an empty disk.
+// `Oxen.Bench swarm [SECONDS] [https]`: five storage nodes in this process, durable, joined by QUIC (or HTTPS) on loopback, and clients
+// that ask them by HTTPS: stores and retrievals a second with 0, 1 and 2 dead members, the same through onions of three nodes, the largest
+// retrieval, a member that begins with an empty disk; then SwarmFigureRuns.
 // CPU time beside wall time: on a shared machine only the former means much.
 internal sealed class SwarmLoop : ISwarmDirectory, IAsyncDisposable
 {
@@ -21,6 +22,9 @@ internal sealed class SwarmLoop : ISwarmDirectory, IAsyncDisposable
     private readonly int[] _ports = new int[Members];
     private readonly SwarmAccount[] _accounts = [.. Enumerable.Range(0, Accounts).Select(i => new SwarmAccount([.. Enumerable.Repeat((byte)(100 + i), 32)]))];
     private readonly HttpsSwarmRoute _route = new(TimeSpan.FromSeconds(20));
+    private readonly HttpClient _http = new(Oxen.Swarm.Peers.HttpsPeerTransport.CreateHandler());
+    private readonly int[] _quic = new int[Members];
+    private bool _byHttps;
     private long _sent;
 
     public event Action? Changed;
@@ -30,11 +34,14 @@ internal sealed class SwarmLoop : ISwarmDirectory, IAsyncDisposable
     public static async Task RunAsync(string[] args)
     {
         double seconds = args.Length > 0 ? double.Parse(args[0], CultureInfo.InvariantCulture) : 5;
-        await using var loop = new SwarmLoop();
+        await using var loop = new SwarmLoop { _byHttps = args.Contains("https") };
         await Task.WhenAll(Enumerable.Range(0, Members).Select(loop.StartAsync));
         loop.Publish();
         await loop.ReadyAsync();
         await loop.MeasureAsync("warm-up", 2, loop.StoreAsync);
+        await loop.MeasureAsync("store, onion of 3 nodes", seconds, loop.StoreByOnionAsync);
+        await loop.MeasureAsync("info, direct", seconds, turn => loop.AskAsync(turn, Body("info", "{}")));
+        await loop.MeasureAsync("info, onion of 3 nodes", seconds, turn => loop.AskByOnionAsync(turn, Body("info", "{}")));
         for (int dead = 0; dead <= 2; dead++)
         {
             if (dead > 0) await loop.StopAsync(Members - dead);
@@ -48,6 +55,7 @@ internal sealed class SwarmLoop : ISwarmDirectory, IAsyncDisposable
         await loop.ReadyAsync();
         await loop.LargestAsync();
         await loop.BootstrapAsync();
+        await SwarmFigureRuns.RunAsync();
     }
 
     public async ValueTask DisposeAsync()
@@ -56,13 +64,14 @@ internal sealed class SwarmLoop : ISwarmDirectory, IAsyncDisposable
         foreach (SwarmIdentity identity in _identities) identity.Dispose();
         foreach (SwarmAccount account in _accounts) account.Dispose();
         _route.Dispose();
+        _http.Dispose();
         Directory.Delete(_folder, recursive: true);
     }
 
     private async Task StartAsync(int node)
     {
-        _nodes[node] = await SwarmNode.StartAsync(new SwarmNodeOptions { Identity = _identities[node], Directory = this, DatabasePath = PathOf(node), Listen = new IPEndPoint(IPAddress.Loopback, _ports[node]), Proxy = false, RequestsPerSecond = 1e6 });
-        _ports[node] = _nodes[node]!.HttpsPort;
+        _nodes[node] = await SwarmNode.StartAsync(new SwarmNodeOptions { Identity = _identities[node], Directory = this, DatabasePath = PathOf(node), Listen = new IPEndPoint(IPAddress.Loopback, _ports[node]), ListenQuic = _byHttps ? null : new IPEndPoint(IPAddress.Loopback, _quic[node]), Proxy = false, RequestsPerSecond = 1e6, OnionRates = new Oxen.Swarm.Duties.OnionRates(1e9, 1e9, 1e9, 1e9, 1e9) });
+        (_ports[node], _quic[node]) = (_nodes[node]!.HttpsPort, _nodes[node]!.QuicPort);
     }
 
     private async Task StopAsync(int node)
@@ -75,7 +84,7 @@ internal sealed class SwarmLoop : ISwarmDirectory, IAsyncDisposable
 
     private void Publish()
     {
-        Current = new SwarmRoster([.. Enumerable.Range(0, Members).Select(i => new SwarmMember(_identities[i].Ed25519, 0, IPAddress.Loopback, _ports[i], 0))], 1);
+        Current = new SwarmRoster([.. Enumerable.Range(0, Members).Select(i => new SwarmMember(_identities[i].Ed25519, 0, IPAddress.Loopback, _ports[i], _quic[i]))], 1);
         Changed?.Invoke();
     }
 
@@ -103,6 +112,17 @@ internal sealed class SwarmLoop : ISwarmDirectory, IAsyncDisposable
     {
         var client = new SwarmClient(_route, [Alive(turn)]);
         await client.RetrieveAsync(_accounts[turn % Accounts], limit: 10);
+    }
+
+    private Task StoreByOnionAsync(long turn) => AskByOnionAsync(turn, Body("store", Store(_accounts[turn % Accounts])));
+
+    private async Task AskByOnionAsync(long turn, string body)
+    {
+        SwarmIdentity[] path = [.. Enumerable.Range(0, 3).Select(i => _identities[(turn + i) % Members])];
+        using var content = new ByteArrayContent(OnionRequests.Build(Encoding.UTF8.GetBytes(body), path));
+        using HttpResponseMessage reply = await _http.PostAsync(new Uri($"https://127.0.0.1:{_ports[turn % Members]}/onion_req/v2"), content);
+        byte[] answer = await reply.Content.ReadAsByteArrayAsync();
+        if ((int)reply.StatusCode != 200) throw new InvalidOperationException(Encoding.UTF8.GetString(answer));
     }
 
     private string Store(SwarmAccount account)

@@ -78,6 +78,10 @@ public sealed class ConfigReaderTests
     public void An_exit_that_is_no_relay_is_a_contradiction() => Assert.Contains("OXN1007", Assert.Single(Errors(Good.Replace("client", "exit", StringComparison.Ordinal))), StringComparison.Ordinal);
 
     [Fact]
+    public void Revoked_proofs_without_the_key_of_proofs_are_a_contradiction() =>
+        Assert.Contains(Errors(Good + "[swarm]\npro_revocations = \"revoked.json\"\n"), e => e.Contains("OXN1007", StringComparison.Ordinal) && e.Contains("`pro_revocations` without `pro_key`", StringComparison.Ordinal));
+
+    [Fact]
     public void The_example_file_is_valid_and_has_every_key_even_those_in_comments()
     {
         string path = Path.Combine(Root(), "Oxen.Router", "Daemon", "oxen.example.toml");

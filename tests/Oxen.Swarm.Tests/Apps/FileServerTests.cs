@@ -100,6 +100,49 @@ public sealed class FileServerTests : IDisposable
         }
     }
 
+    // Twelve million bytes: more than everybody may, to the door itself; the list of revocations is a file.
+    [Fact]
+    public async Task Holders_of_a_proof_bring_larger_files_to_the_door_until_it_is_revoked()
+    {
+        using var backend = new MiniAccount(Enumerable.Repeat((byte)0xCD, 32).ToArray(), 0);
+        await using TestSwarm swarm = await TestSwarm.StartAsync(1, doors: true, files: true, proKey: backend.Ed25519);
+        Assert.Contains("does not exist", swarm[0].Trouble, StringComparison.Ordinal);
+        Assert.True(swarm[0].IsSound);
+        await File.WriteAllTextAsync(swarm.RevocationsFile, """{"status":0,"result":{"ticket":1,"items":[]}}""", TestContext.Current.CancellationToken);
+        Assert.True(swarm[0].Revocations!.Look());
+        Assert.Equal("", swarm[0].Trouble);
+        using MiniAccount holder = MiniAccount.Random(0);
+        using var http = new HttpClient(Oxen.Swarm.Peers.HttpsPeerTransport.CreateHandler());
+        byte[] file = new byte[12_000_000];
+        new Random(4).NextBytes(file);
+        string proof = Convert.ToBase64String(Proof(backend, holder, TestSwarm.Now + 600_000, 3)), signature = Convert.ToBase64String(holder.Sign(NSec.Cryptography.HashAlgorithm.Blake2b_256.Hash(file)));
+        string withProof = $$$"""{"method":"POST","endpoint":"/file","headers":{"X-FS-Pro-Proof":"{{{proof}}}","X-FS-Pro-Signature":"{{{signature}}}"}}""";
+        Assert.Contains("\"code\":413", await V4Async("""{"method":"POST","endpoint":"/file","headers":{}}"""), StringComparison.Ordinal);
+        string uploaded = await V4Async(withProof);
+        Assert.Contains("\"code\":200", uploaded, StringComparison.Ordinal);
+        Assert.Contains("\"size\":12000000", uploaded, StringComparison.Ordinal);
+
+        await File.WriteAllTextAsync(swarm.RevocationsFile, "nonsense", TestContext.Current.CancellationToken);
+        Assert.False(swarm[0].Revocations!.Look());
+        Assert.Contains("is no answer to get_pro_revocations", swarm[0].Trouble, StringComparison.Ordinal);
+        await File.WriteAllTextAsync(swarm.RevocationsFile, $$$"""{"ticket":2,"items":[{"gen_index_hash":"{{{string.Concat(Enumerable.Repeat("03", 32))}}}","expiry_unix_ts_ms":1}]}""", TestContext.Current.CancellationToken);
+        File.SetLastWriteTimeUtc(swarm.RevocationsFile, DateTime.UtcNow.AddMinutes(1));
+        Assert.True(swarm[0].Revocations!.Look());
+        file[0] ^= 1;
+        Assert.Contains("\"code\":413", await V4Async(withProof.Replace(signature, Convert.ToBase64String(holder.Sign(NSec.Cryptography.HashAlgorithm.Blake2b_256.Hash(file))), StringComparison.Ordinal)), StringComparison.Ordinal);
+
+        async Task<string> V4Async(string head)
+        {
+            var onion = new MiniOnion("xchacha20");
+            byte[] payload = [.. Encoding.ASCII.GetBytes($"l{head.Length}:{head}{file.Length}:"), .. file, (byte)'e'];
+            byte[] request = onion.BuildForServer(payload, swarm.Entries[0].Identity.X25519.ToArray(), "", [], []);
+            using var content = new ByteArrayContent(request);
+            using HttpResponseMessage reply = await http.PostAsync(new Uri($"https://127.0.0.1:{swarm[0].HttpsPort}/oxen/v4/lsrpc"), content, TestContext.Current.CancellationToken);
+            Assert.Equal(System.Net.HttpStatusCode.OK, reply.StatusCode);
+            return Encoding.UTF8.GetString(onion.OpenBytes(await reply.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken)));
+        }
+    }
+
     private static byte[] Proof(MiniAccount backend, MiniAccount holder, long expiry, byte generation)
     {
         byte[] time = new byte[8];

@@ -58,6 +58,21 @@ public class SwarmBehaviourTests
         Assert.Equal(50, (await Ok(swarm, 4, "retrieve", MiniRequests.Retrieve(account, TestSwarm.Now)))["messages"]!.AsArray().Count);
     }
 
+    // Two voters are no quorum of four, and two without a vote are no majority either.
+    [Fact]
+    public async Task Half_of_an_even_swarm_that_lost_its_disks_catches_up_and_votes_again()
+    {
+        await using TestSwarm swarm = await TestSwarm.StartAsync(4);
+        using MiniAccount account = MiniAccount.Random();
+        for (byte i = 0; i < 10; i++) await Ok(swarm, 0, "store", MiniRequests.Store(account, [i], TestSwarm.Now));
+        await swarm.StopNodeAsync(2);
+        await swarm.StopNodeAsync(3);
+        await swarm.StartNodeAsync(2, wipe: true);
+        await swarm.StartNodeAsync(3, wipe: true);
+        await swarm.WaitAsync(() => swarm[2].Core.Votes && swarm[3].Core.Votes, "both vote");
+        Assert.Equal(10, (await Ok(swarm, 3, "retrieve", MiniRequests.Retrieve(account, TestSwarm.Now)))["messages"]!.AsArray().Count);
+    }
+
     // It left with everything, and the others deleted and stored without it.
     [Theory]
     [InlineData(false)]

@@ -92,6 +92,7 @@ internal sealed class TestSwarm : IAsyncDisposable
     private readonly IReadOnlySet<string>? _proxyHosts;
     private readonly TimeSpan _interval;
     private readonly double _rate;
+    private byte[] _proKey = [];
     private readonly Oxen.Swarm.Duties.OnionRates _onionRates;
 
     private TestSwarm(int nodes, Func<int, ulong> swarmOf, bool https, bool durable, TimeSpan interval, bool patient, bool quic, bool files, IReadOnlySet<string>? proxyHosts, bool doors, double rate, Oxen.Swarm.Duties.OnionRates onionRates)
@@ -135,9 +136,9 @@ internal sealed class TestSwarm : IAsyncDisposable
 
     public SwarmNode this[int i] => _entries[i].Node!;
 
-    public static async Task<TestSwarm> StartAsync(int nodes = 5, Func<int, ulong>? swarmOf = null, bool https = false, bool durable = false, int intervalMilliseconds = 30, bool waitReady = true, bool patient = true, bool quic = false, bool files = false, IReadOnlyList<string>? proxyHosts = null, bool doors = false, double rate = 1e6, Oxen.Swarm.Duties.OnionRates? onionRates = null)
+    public static async Task<TestSwarm> StartAsync(int nodes = 5, Func<int, ulong>? swarmOf = null, bool https = false, bool durable = false, int intervalMilliseconds = 30, bool waitReady = true, bool patient = true, bool quic = false, bool files = false, IReadOnlyList<string>? proxyHosts = null, bool doors = false, double rate = 1e6, Oxen.Swarm.Duties.OnionRates? onionRates = null, byte[]? proKey = null)
     {
-        var swarm = new TestSwarm(nodes, swarmOf ?? (_ => 0), https, durable, TimeSpan.FromMilliseconds(intervalMilliseconds), patient, quic || doors, files, proxyHosts?.ToHashSet(), doors, rate, onionRates ?? new Oxen.Swarm.Duties.OnionRates());
+        var swarm = new TestSwarm(nodes, swarmOf ?? (_ => 0), https, durable, TimeSpan.FromMilliseconds(intervalMilliseconds), patient, quic || doors, files, proxyHosts?.ToHashSet(), doors, rate, onionRates ?? new Oxen.Swarm.Duties.OnionRates()) { _proKey = proKey ?? [] };
         for (int i = 0; i < nodes; i++) await swarm.StartNodeAsync(i);
         swarm.Publish();
         if (!waitReady) return swarm;
@@ -159,7 +160,7 @@ internal sealed class TestSwarm : IAsyncDisposable
         var options = new SwarmNodeOptions
         {
             Identity = entry.Identity, Directory = Directory_, DatabasePath = path, SyncInterval = _interval, Time = entry.Clock, Proxy = _proxyHosts is not null, ProxyHosts = _proxyHosts, Times = _patient ? Patient : new SwarmTimes(),
-            Listen = _https || _doors ? new IPEndPoint(IPAddress.Loopback, entry.Port) : null, Seed = true, RequestsPerSecond = _rate, OnionRates = _onionRates,
+            Listen = _https || _doors ? new IPEndPoint(IPAddress.Loopback, entry.Port) : null, Seed = true, RequestsPerSecond = _rate, OnionRates = _onionRates, ProBackendKey = _proKey, ProRevocationsFile = _proKey.Length > 0 ? RevocationsFile : null,
             ListenQuic = _quic ? new IPEndPoint(IPAddress.Loopback, entry.QuicPort) : null, FilesFolder = _files ? Directory.CreateDirectory(Path.Combine(_folder, $"files{i}")).FullName : null,
         };
         entry.Node = await SwarmNode.StartAsync(options, _https ? null : Wires.Of(entry.Hex), new StoreOptions { Path = path, Durable = _durable });
@@ -173,6 +174,8 @@ internal sealed class TestSwarm : IAsyncDisposable
         if (_entries[i].Node is { } node) await node.DisposeAsync();
         _entries[i].Node = null;
     }
+
+    public string RevocationsFile => Path.Combine(_folder, "revocations.json");
 
     public string PathOf(int i) => Path.Combine(_folder, $"{i}.db");
 

@@ -72,7 +72,7 @@ internal abstract class ApiDoor(TestSwarm swarm) : IAsyncDisposable
         public override ValueTask DisposeAsync()
         {
             _http.Dispose();
-            return ValueTask.CompletedTask;
+            return base.DisposeAsync();
         }
 
         protected async Task<(int Status, byte[] Body)> PostAsync(int node, string path, byte[] body)
@@ -109,6 +109,7 @@ internal abstract class ApiDoor(TestSwarm swarm) : IAsyncDisposable
         public override async ValueTask DisposeAsync()
         {
             foreach (MiniQuic client in _clients.Values) await client.DisposeAsync();
+            await base.DisposeAsync();
         }
 
         public async Task<(char Kind, byte[] Body)> AskBytesAsync(int node, string endpoint, byte[] body)
