@@ -18,6 +18,12 @@ internal static class Program
             return 0;
         }
 
+        if (args is ["path-build", .. var path])
+        {
+            PathBuildLoop.RunAsync(path).GetAwaiter().GetResult();
+            return 0;
+        }
+
         if (args is ["ledger", .. var rest])
         {
             LedgerLoop.RunAsync(rest).GetAwaiter().GetResult();

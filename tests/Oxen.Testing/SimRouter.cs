@@ -83,6 +83,7 @@ internal sealed partial class SimRouter : ISimNode, IControlEvents, IClientSessi
     {
         _network = network;
         Options = options;
+        Address = options.Address;
         Nodes = options.Directory is null ? directory : NodeDirectory.Empty;
         var entropy = new SeededEntropy(options.Seed);
         Clock = new NetworkClock(SimClock.StartUnixNanoseconds + options.ClockSkew.Ticks * 100);
@@ -138,7 +139,7 @@ internal sealed partial class SimRouter : ISimNode, IControlEvents, IClientSessi
 
     public string Name => Options.Name;
 
-    public UdpAddress Address => Options.Address;
+    public UdpAddress Address { get; private set; }
 
     public RouterId Id => Options.Identity?.Id ?? default;
 
@@ -315,6 +316,15 @@ internal sealed partial class SimRouter : ISimNode, IControlEvents, IClientSessi
     {
         _toControl.Enqueue(onControl);
         _network.Wake(this);
+    }
+
+    /// <summary>From now on it is at another address and nobody at the old one; its host tells it that the network changed.</summary>
+    public void Move(in UdpAddress to)
+    {
+        _network.Detach(Address);
+        Address = to;
+        _network.Attach(to, this);
+        Post(Control.HandleNetworkChange);
     }
 
     /// <summary>Says good-bye and goes.</summary>
