@@ -22,9 +22,9 @@ internal sealed partial class ClientSessions : IDisposable
     private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan OrphanPatience = TimeSpan.FromSeconds(1);
 
-    // A stream is soon opened again elsewhere. Another lease ends every connection of a machine, and TCP waits longer than
-    // path builds over links that first must be made (some round trips around the world).
-    private static readonly TimeSpan TunnelOrphanPatience = TimeSpan.FromSeconds(5);
+    // Where a relay before the exit fell silent the exit still has the session, and path builds over links that first must be made take
+    // some round trips around the world. The same for a tunnel: another lease ends every connection of a machine.
+    private static readonly TimeSpan MendPatience = TimeSpan.FromSeconds(5);
 
     // With the first hop silent on every path it is most likely our own network that is gone, and it comes back (another place, another
     // address): the exit keeps the session for a minute.
@@ -405,7 +405,8 @@ internal sealed partial class ClientSessions : IDisposable
         if (spare is null)
         {
             Route(group);
-            group.GiveUp = now + (group.LastSuspect == 0 ? RoamingPatience : group.WantsTunnel ? TunnelOrphanPatience : OrphanPatience);
+            bool mendable = group.WantsTunnel || (group.LastSuspect > 0 && group.LastSuspect < path.Hops.Length - 1);
+            group.GiveUp = now + (group.LastSuspect == 0 ? RoamingPatience : mendable ? MendPatience : OrphanPatience);
             return;
         }
 

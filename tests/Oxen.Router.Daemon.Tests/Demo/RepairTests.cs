@@ -15,6 +15,9 @@ public sealed class RepairTests(ITestOutputHelper output)
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
+    // More than what was on its way, or waited at this end, when the relay died: windows and sockets hold some megabytes.
+    private const long MoreThanWaits = 24 << 20;
+
     private static int Kills => int.TryParse(Environment.GetEnvironmentVariable("OXEN_KILLS"), CultureInfo.InvariantCulture, out int kills) ? kills : 6;
 
     [Fact]
@@ -40,7 +43,7 @@ public sealed class RepairTests(ITestOutputHelper output)
                 bool freeze = kill % 2 == 1;
                 long before = flow.Mark();
                 OxenProcess.SignalTo(freeze ? "STOP" : "KILL", processes[victim]);
-                for (var watch = Stopwatch.StartNew(); flow.Bytes < before + (1 << 20);)
+                for (var watch = Stopwatch.StartNew(); flow.Bytes < before + MoreThanWaits;)
                 {
                     Assert.True(watch.Elapsed < Patience && flow.Trouble.Length == 0, $"{(freeze ? "frozen" : "killed")} {routers[victim].Name}: {flow.Bytes - before} bytes since; {flow.Trouble} {(await demo.ReportAsync()).ToJson()}");
                     await Task.Delay(10, TestContext.Current.CancellationToken);

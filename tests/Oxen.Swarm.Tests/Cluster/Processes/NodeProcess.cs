@@ -31,7 +31,7 @@ internal static class NodeProcess
         var clock = new FileClock(Path.Combine(folder, number + ".skew"));
         var options = new SwarmNodeOptions
         {
-            Identity = identity, Directory = roster, DatabasePath = Path.Combine(folder, number + ".db"), Listen = listen, Proxy = false, Time = clock, SyncInterval = TimeSpan.FromMilliseconds(200), RequestsPerSecond = 1e5,
+            Identity = identity, Directory = roster, DatabasePath = Path.Combine(folder, number + ".db"), Listen = listen, ListenQuic = listen, Proxy = false, Time = clock, SyncInterval = TimeSpan.FromMilliseconds(200), RequestsPerSecond = 1e5,
         };
         await using SwarmNode node = await SwarmNode.StartAsync(options);
         Console.WriteLine("ready");
@@ -78,7 +78,7 @@ internal static class NodeProcess
             Current = new SwarmRoster(
             [
                 .. text.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(l => l.Split(' ')).Select(p => new SwarmMember(
-                    Convert.FromHexString(p[0]), ulong.Parse(p[1], CultureInfo.InvariantCulture), IPAddress.Parse(p[2]), int.Parse(p[3], CultureInfo.InvariantCulture), 0)),
+                    Convert.FromHexString(p[0]), ulong.Parse(p[1], CultureInfo.InvariantCulture), IPAddress.Parse(p[2]), int.Parse(p[3], CultureInfo.InvariantCulture), int.Parse(p[3], CultureInfo.InvariantCulture))),
             ], 1);
             Changed?.Invoke();
         }
