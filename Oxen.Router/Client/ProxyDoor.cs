@@ -60,49 +60,56 @@ internal static class ProxyDoor
     public static ValueTask<ProxyConnection> ConnectAsync(IOnionStreams streams, IsolationKey isolation, ProxyDestination target, TimeSpan timeLimit, TimeProvider time, CancellationToken cancel) =>
         ConnectAsync(streams, null, isolation, target, timeLimit, time, cancel);
 
+    private const int MaxTries = 2;
+
     private static async ValueTask<ProxyConnection> ConnectOutsideAsync(
         IOnionStreams streams, IsolationKey isolation, ProxyDestination target, TimeSpan timeLimit, TimeProvider time, CancellationToken cancel)
     {
         using var limit = new CancellationTokenSource(timeLimit, time);
         using var linked = CancellationTokenSource.CreateLinkedTokenSource(cancel, limit.Token);
-        OnionStream? stream = null;
-        long asked = 0;
-        try
+        for (int tries = 1; ; tries++)
         {
-            stream = await streams.OpenForAsync(isolation, target, linked.Token).ConfigureAwait(false);
-            asked = time.GetTimestamp();
-            (WireResult result, ProxyStatus status, ProxyDestination bound) = await AskAsync(stream, target, linked.Token).ConfigureAwait(false);
-            streams.OnAnswered(stream, target, result == WireResult.Complete ? status : ProxyStatus.Failed, time.GetElapsedTime(asked));
-            if (result == WireResult.Complete && status == ProxyStatus.Connected)
+            OnionStream? stream = null;
+            long asked = 0;
+            try
             {
-                OnionStream connected = stream;
-                stream = null;
-                return new ProxyConnection(connected, status, bound, null);
-            }
+                stream = await streams.OpenForAsync(isolation, target, linked.Token).ConfigureAwait(false);
+                asked = time.GetTimestamp();
+                (WireResult result, ProxyStatus status, ProxyDestination bound) = await AskAsync(stream, target, linked.Token).ConfigureAwait(false);
+                streams.OnAnswered(stream, target, result == WireResult.Complete ? status : ProxyStatus.Failed, time.GetElapsedTime(asked));
+                if (result == WireResult.Complete && status == ProxyStatus.Connected)
+                {
+                    OnionStream connected = stream;
+                    stream = null;
+                    return new ProxyConnection(connected, status, bound, null);
+                }
 
-            return result == WireResult.Complete
-                ? new ProxyConnection(null, status, default, null)
-                : new ProxyConnection(null, ProxyStatus.Failed, default, "The exit ended the stream without an answer. Try again; another exit may do better.");
-        }
-        catch (OnionUnavailableException e)
-        {
-            return new ProxyConnection(null, ProxyStatus.NetworkUnreachable, default, e.Message);
-        }
-        catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
-        {
-            if (stream is not null) streams.OnAnswered(stream, target, ProxyStatus.TimedOut, time.GetElapsedTime(asked));
-            return new ProxyConnection(null, ProxyStatus.TimedOut, default, null);
-        }
-        catch (Exception e) when (e is IOException or InvalidOperationException)
-        {
-            return new ProxyConnection(null, ProxyStatus.Failed, default, "The stream through the path broke before the exit had answered. Try again.");
-        }
-        finally
-        {
-            if (stream is not null)
+                return result == WireResult.Complete
+                    ? new ProxyConnection(null, status, default, null)
+                    : new ProxyConnection(null, ProxyStatus.Failed, default, "The exit ended the stream without an answer. Try again; another exit may do better.");
+            }
+            catch (OnionUnavailableException e)
             {
-                stream.Abort();
-                await stream.DisposeAsync().ConfigureAwait(false);
+                return new ProxyConnection(null, ProxyStatus.NetworkUnreachable, default, e.Message);
+            }
+            catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
+            {
+                if (stream is not null) streams.OnAnswered(stream, target, ProxyStatus.TimedOut, time.GetElapsedTime(asked));
+                return new ProxyConnection(null, ProxyStatus.TimedOut, default, null);
+            }
+            catch (Exception e) when (e is IOException or InvalidOperationException)
+            {
+                // As when the exit just went: nothing of the program's was sent yet.
+                if (tries < MaxTries) continue;
+                return new ProxyConnection(null, ProxyStatus.Failed, default, "The stream through the path broke before the exit had answered. Try again.");
+            }
+            finally
+            {
+                if (stream is not null)
+                {
+                    stream.Abort();
+                    await stream.DisposeAsync().ConfigureAwait(false);
+                }
             }
         }
     }
