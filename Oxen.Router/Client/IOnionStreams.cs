@@ -33,6 +33,9 @@ internal abstract class OnionStream : IAsyncDisposable
     /// <summary>Cancelled, on the thread pool, when nothing more comes in: the far side's end or reset, or the end of the stream. Nobody has to read for it.</summary>
     public virtual CancellationToken InputEnded => CancellationToken.None;
 
+    /// <summary>Its far end is a hidden service: one that stops takes its sessions with it, and another one may stand in for it.</summary>
+    public virtual bool IsOfService => false;
+
     /// <summary>Ends both directions at once and tells the far side. May be called at any time, from any thread, more than once.</summary>
     public abstract void Abort(Exception? reason = null);
 

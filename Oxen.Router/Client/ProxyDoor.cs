@@ -99,8 +99,8 @@ internal static class ProxyDoor
             }
             catch (Exception e) when (e is IOException or InvalidOperationException)
             {
-                // As when the exit just went: nothing of the program's was sent yet.
-                if (tries < MaxTries) continue;
+                // An exit that is a hidden service just went: nothing of the program's was sent yet, and the next one is there.
+                if (tries < MaxTries && stream is { IsOfService: true }) continue;
                 return new ProxyConnection(null, ProxyStatus.Failed, default, "The stream through the path broke before the exit had answered. Try again.");
             }
             finally

@@ -3,6 +3,7 @@ using System.IO.Pipelines;
 using Microsoft.AspNetCore.Connections;
 using Oxen.Router.Client;
 using Oxen.Router.Core;
+using Oxen.Router.Core.Hidden;
 using Oxen.Router.Core.Quic;
 
 namespace Oxen.Router.Hosting;
@@ -63,6 +64,7 @@ internal sealed class StreamBridge : OnionStream, IDuplexPipe
         _incoming = new Pipe(Incoming[size]);
         _outgoing = new Pipe(Outgoing[size]);
         _host = host;
+        IsOfService = connection.Tag is HiddenClient;
         _connection = connection;
         Stream = stream;
         _onFlushed = new Work(this, static (b, now) => b.Flushed(now));
@@ -77,6 +79,8 @@ internal sealed class StreamBridge : OnionStream, IDuplexPipe
     public QuicConnection Connection => _connection;
 
     public override IDuplexPipe Transport => this;
+
+    public override bool IsOfService { get; }
 
     public override CancellationToken InputEnded
     {
