@@ -64,7 +64,6 @@ internal sealed class StreamBridge : OnionStream, IDuplexPipe
         _incoming = new Pipe(Incoming[size]);
         _outgoing = new Pipe(Outgoing[size]);
         _host = host;
-        IsOfService = connection.Tag is HiddenClient;
         _connection = connection;
         Stream = stream;
         _onFlushed = new Work(this, static (b, now) => b.Flushed(now));
@@ -80,7 +79,7 @@ internal sealed class StreamBridge : OnionStream, IDuplexPipe
 
     public override IDuplexPipe Transport => this;
 
-    public override bool IsOfService { get; }
+    public override bool IsOfService => _connection.Tag is HiddenClient;
 
     public override CancellationToken InputEnded
     {
