@@ -37,15 +37,14 @@ internal sealed class NodeJudge : IAsyncDisposable
     private readonly NodeTest _test;
     private readonly NodeJudgeOptions _options;
     private readonly Dictionary<Bytes32, int> _failed = [];
-    private readonly CancellationTokenSource _stop = new();
-    private readonly SemaphoreSlim _look = new(0, 1);
-    private Task _loop = Task.CompletedTask;
+    private readonly LedgerWatch _watch;
     private ulong _round;
 
     public NodeJudge(LedgerHost host, IReadOnlyList<LedgerKey> members, NodeTest test, NodeJudgeOptions options)
     {
         (_host, _members, _test, _options) = (host, members, test, options);
         _round = RoundOf(host.State.UnixMilliseconds);
+        _watch = new LedgerWatch(host, JudgeAsync);
     }
 
     /// <summary>Votes that were taken.</summary>
@@ -54,21 +53,9 @@ internal sealed class NodeJudge : IAsyncDisposable
     /// <summary>In words, what the last round could not do; empty: it went well.</summary>
     public string Trouble { get; private set; } = "";
 
-    public void Start()
-    {
-        _host.Changed += Look;
-        _loop = Task.Run(LoopAsync);
-        Look();
-    }
+    public void Start() => _watch.Start();
 
-    public async ValueTask DisposeAsync()
-    {
-        _host.Changed -= Look;
-        await _stop.CancelAsync().ConfigureAwait(false);
-        await _loop.ConfigureAwait(false);
-        _stop.Dispose();
-        _look.Dispose();
-    }
+    public ValueTask DisposeAsync() => _watch.DisposeAsync();
 
     /// <summary>Looks at every node if a new round has begun and a key of ours is in the committee, and votes about those that changed.</summary>
     public async Task JudgeAsync(CancellationToken cancel)
@@ -165,34 +152,6 @@ internal sealed class NodeJudge : IAsyncDisposable
         catch (Exception e) when (e is OxendException or IOException or HttpRequestException)
         {
             Trouble = e.Message;
-        }
-    }
-
-    private void Look()
-    {
-        try
-        {
-            if (_look.CurrentCount == 0) _look.Release();
-        }
-        catch (Exception e) when (e is SemaphoreFullException or ObjectDisposedException)
-        {
-            // Somebody was faster, or it is over.
-        }
-    }
-
-    private async Task LoopAsync()
-    {
-        try
-        {
-            while (true)
-            {
-                await _look.WaitAsync(_stop.Token).ConfigureAwait(false);
-                await JudgeAsync(_stop.Token).ConfigureAwait(false);
-            }
-        }
-        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
-        {
-            // The end.
         }
     }
 }

@@ -14,13 +14,15 @@ internal sealed class NodeProver : IAsyncDisposable
     private readonly LedgerKey _node;
     private readonly Func<NodeFacts?> _facts;
     private readonly TimeProvider _time;
-    private readonly CancellationTokenSource _stop = new();
-    private readonly SemaphoreSlim _look = new(0, 1);
-    private Task _loop = Task.CompletedTask;
+    private readonly LedgerWatch _watch;
     private ulong _taken; // a copy may not have the block of the last proof yet
 
     /// <summary>`facts`: what the node says of itself at this moment; null: it does not do its work, and sends no proof.</summary>
-    public NodeProver(LedgerHost host, LedgerKey node, Func<NodeFacts?> facts, TimeProvider time) => (_host, _node, _facts, _time) = (host, node, facts, time);
+    public NodeProver(LedgerHost host, LedgerKey node, Func<NodeFacts?> facts, TimeProvider time)
+    {
+        (_host, _node, _facts, _time) = (host, node, facts, time);
+        _watch = new LedgerWatch(host, cancel => host.State.Height >= _taken && IsDue(host.State, node.Id) ? SendAsync(cancel) : Task.CompletedTask);
+    }
 
     /// <summary>Proofs that were taken.</summary>
     public long Sent { get; private set; }
@@ -28,12 +30,7 @@ internal sealed class NodeProver : IAsyncDisposable
     /// <summary>In words, why the last proof was not taken; empty: it was.</summary>
     public string Trouble { get; private set; } = "";
 
-    public void Start()
-    {
-        _host.Changed += Look;
-        _loop = Task.Run(LoopAsync);
-        Look();
-    }
+    public void Start() => _watch.Start();
 
     /// <summary>Whether a proof is due for the block after this state.</summary>
     public static bool IsDue(LedgerState state, Bytes32 id)
@@ -49,42 +46,7 @@ internal sealed class NodeProver : IAsyncDisposable
         };
     }
 
-    public async ValueTask DisposeAsync()
-    {
-        _host.Changed -= Look;
-        await _stop.CancelAsync().ConfigureAwait(false);
-        await _loop.ConfigureAwait(false);
-        _stop.Dispose();
-        _look.Dispose();
-    }
-
-    private void Look()
-    {
-        try
-        {
-            if (_look.CurrentCount == 0) _look.Release();
-        }
-        catch (Exception e) when (e is SemaphoreFullException or ObjectDisposedException)
-        {
-            // Somebody was faster, or it is over.
-        }
-    }
-
-    private async Task LoopAsync()
-    {
-        try
-        {
-            while (true)
-            {
-                await _look.WaitAsync(_stop.Token).ConfigureAwait(false);
-                if (_host.State.Height >= _taken && IsDue(_host.State, _node.Id)) await SendAsync(_stop.Token).ConfigureAwait(false);
-            }
-        }
-        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
-        {
-            // The end.
-        }
-    }
+    public ValueTask DisposeAsync() => _watch.DisposeAsync();
 
     private async Task SendAsync(CancellationToken cancel)
     {
