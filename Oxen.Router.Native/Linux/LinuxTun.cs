@@ -79,8 +79,9 @@ internal sealed unsafe class LinuxTun : IDisposable
     }
 
     /// <summary>Makes a device of the name, with so many queues.</summary>
+    /// <param name="superPackets">Super-packets and unfinished checksums are left to us; false: the kernel cuts and sums, and every packet is one of the wire.</param>
     /// <exception cref="TunException">It cannot be made; the fault says why.</exception>
-    public static LinuxTun[] Open(string name, int queues)
+    public static LinuxTun[] Open(string name, int queues, bool superPackets = true)
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
         ArgumentOutOfRangeException.ThrowIfLessThan(queues, 1);
@@ -95,7 +96,7 @@ internal sealed unsafe class LinuxTun : IDisposable
         var tuns = new LinuxTun[queues];
         try
         {
-            for (int i = 0; i < queues; i++) tuns[i] = OpenQueue(name);
+            for (int i = 0; i < queues; i++) tuns[i] = OpenQueue(name, superPackets);
             return tuns;
         }
         catch
@@ -161,11 +162,19 @@ internal sealed unsafe class LinuxTun : IDisposable
         }
     }
 
+    /// <summary>Waits until there is something to read, or so long.</summary>
+    public void Wait(int milliseconds)
+    {
+        var waits = new pollfd { fd = Fd, events = LibC.POLLIN };
+        var time = new timespec { tv_sec = milliseconds / 1000, tv_nsec = milliseconds % 1000 * 1_000_000 };
+        LibC.ppoll(&waits, 1, &time, null); // an error, or the device's end: the next read says which
+    }
+
     public void Dispose() => _handle.Dispose();
 
     private TunException Lost() => new(TunFault.Refused, $"the interface {Name} is gone (errno {Marshal.GetLastPInvokeError()})", Marshal.GetLastPInvokeError());
 
-    private static LinuxTun OpenQueue(string name)
+    private static LinuxTun OpenQueue(string name, bool superPackets)
     {
         int fd = LibC.open("/dev/net/tun", LibC.O_RDWR | LibC.O_NONBLOCK | LibC.O_CLOEXEC);
         if (fd < 0)
@@ -202,6 +211,7 @@ internal sealed unsafe class LinuxTun : IDisposable
             const uint tcp = LibC.TUN_F_CSUM | LibC.TUN_F_TSO4 | LibC.TUN_F_TSO6 | LibC.TUN_F_TSO_ECN;
             foreach (uint offloads in (ReadOnlySpan<uint>)[tcp | LibC.TUN_F_USO4 | LibC.TUN_F_USO6, tcp, LibC.TUN_F_CSUM, 0])
             {
+                if (!superPackets && offloads != 0) continue;
                 if (LibC.ioctl(fd, LibC.TUNSETOFFLOAD, (void*)(nuint)offloads) != 0) continue;
                 tun.Offloads = offloads;
                 break;

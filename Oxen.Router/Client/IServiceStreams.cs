@@ -35,6 +35,25 @@ internal interface IServiceAssociation : IDisposable
     ChannelReader<ServiceReply> Received { get; }
 }
 
+/// <summary>What the door for IP packets asks of the session layer about hidden services.</summary>
+internal interface IServicePackets
+{
+    /// <summary>IP packets with a service that takes them, one such exchange at a time. Completes when the service is reached.</summary>
+    /// <param name="handler">Gets what comes back, unread, on the session thread; the bytes may be changed and are gone afterwards.</param>
+    /// <exception cref="OnionUnavailableException">The service is not reached, or takes no packets; the message says why, in words for the user.</exception>
+    ValueTask<IPacketExchange> ExchangeAsync(ServiceAddress service, ServicePacketHandler handler, CancellationToken cancel);
+}
+
+/// <summary>Gets one IP packet of a service.</summary>
+internal delegate void ServicePacketHandler(Span<byte> record);
+
+/// <summary>Unreliable IP packets with one service. Once it is disposed of, nothing comes back any more.</summary>
+internal interface IPacketExchange : IAsyncDisposable
+{
+    /// <summary>Sends one packet (a copy is made), with the addresses of <see cref="ServicePackets"/>. False: it was dropped, and counted by whoever dropped it.</summary>
+    bool TrySend(ReadOnlySpan<byte> packet);
+}
+
 /// <summary>A datagram that came back from a service, and the port that it was an answer of.</summary>
 internal readonly record struct ServiceReply(ushort Port, ReadOnlyMemory<byte> Payload);
 

@@ -16,7 +16,10 @@ internal sealed record AddressMapOptions
     /// <summary>IPv6 addresses to give out; null: none. From /8 to /64.</summary>
     public IPNetwork? IPv6 { get; init; } = IPNetwork.Parse("fd6f:7865:6e00:3::/64");
 
-    /// <summary>Services that have addresses at one time; less if the IPv4 range is smaller.</summary>
+    /// <summary>Services that take IP packets have addresses of the upper half of each range (<see cref="AddressMap.PacketsIPv4"/>), others of the lower one. False: all of the whole.</summary>
+    public bool Packets { get; init; }
+
+    /// <summary>Services of one kind that have addresses at one time; less if the IPv4 range is smaller.</summary>
     public int Capacity { get; init; } = 16_384;
 
     /// <summary>For how long an address keeps standing for its service after its last use.</summary>
@@ -39,8 +42,11 @@ internal sealed class AddressMap
     private readonly TimeProvider _time;
     private readonly uint _base4;
     private readonly ulong _high6, _low6;
-    private int _used;
-    private long _nothingBefore = long.MinValue;
+    private readonly int _capacity; // of one kind: slots up to it are the lower half's, those behind it the upper half's
+    private readonly uint _half4;
+    private readonly UInt128 _half6;
+    private readonly int[] _used = new int[2];
+    private readonly long[] _nothingBefore = [long.MinValue, long.MinValue];
 
     public AddressMap(AddressMapOptions options, TimeProvider time)
     {
@@ -57,7 +63,8 @@ internal sealed class AddressMap
             RequirePrivate(v4);
             v4.BaseAddress.TryWriteBytes(bytes, out _);
             _base4 = BinaryPrimitives.ReadUInt32BigEndian(bytes);
-            capacity = Math.Min(capacity, (1L << (32 - v4.PrefixLength)) - FirstHost - 1);
+            if (options.Packets) _half4 = 1u << (31 - v4.PrefixLength);
+            capacity = Math.Min(capacity, (1L << ((options.Packets ? 31 : 32) - v4.PrefixLength)) - FirstHost - 1);
         }
 
         if (options.IPv6 is { } v6)
@@ -67,12 +74,14 @@ internal sealed class AddressMap
             v6.BaseAddress.TryWriteBytes(bytes, out _);
             _high6 = BinaryPrimitives.ReadUInt64BigEndian(bytes);
             _low6 = BinaryPrimitives.ReadUInt64BigEndian(bytes[8..]);
+            if (options.Packets) _half6 = UInt128.One << (127 - v6.PrefixLength);
         }
 
         IPv4 = options.IPv4;
         IPv6 = options.IPv6;
         Lifetime = options.Lifetime;
-        _entries = new Entry?[capacity];
+        _capacity = (int)capacity;
+        _entries = new Entry?[options.Packets ? 2 * capacity : capacity];
         _time = time;
     }
 
@@ -80,9 +89,20 @@ internal sealed class AddressMap
 
     public IPNetwork? IPv6 { get; }
 
+    /// <summary>The upper half of the range, for services that take IP packets; null: there is none. Its second address is the interface's.</summary>
+    public IPNetwork? PacketsIPv4 => IPv4 is { } v4 && _half4 != 0 ? new IPNetwork(Address4(_base4 + _half4), v4.PrefixLength + 1) : null;
+
+    /// <inheritdoc cref="PacketsIPv4"/>
+    public IPNetwork? PacketsIPv6 => IPv6 is { } v6 && _half6 != 0 ? new IPNetwork(Address6(Base6 + _half6), v6.PrefixLength + 1) : null;
+
+    /// <summary>Services that take IP packets have a half of their own.</summary>
+    public bool HasPackets => _entries.Length > _capacity;
+
     public TimeSpan Lifetime { get; }
 
     public int Capacity => _entries.Length;
+
+    private UInt128 Base6 => new(_high6, _low6);
 
     public int Count
     {
@@ -92,10 +112,19 @@ internal sealed class AddressMap
         }
     }
 
+    /// <summary>The service has addresses.</summary>
+    public bool Has(in OnionAddress service)
+    {
+        lock (_lock) return _slots.ContainsKey(service);
+    }
+
     /// <summary>The service's addresses, given now if it had none; this counts as use. False: every slot is in use.</summary>
-    public bool TryAssign(in OnionAddress service, out MappedAddresses addresses)
+    /// <param name="packets">It takes IP packets: if it has no address yet, one of the upper half (<see cref="AddressMapOptions.Packets"/>).</param>
+    public bool TryAssign(in OnionAddress service, out MappedAddresses addresses, bool packets = false)
     {
         if (service.IsNone) throw new ArgumentException("nothing to map", nameof(service));
+        if (packets && !HasPackets) throw new ArgumentException("the map has no upper half", nameof(packets));
+        int kind = packets ? 1 : 0;
         long now = _time.GetTimestamp();
         lock (_lock)
         {
@@ -105,8 +134,8 @@ internal sealed class AddressMap
             }
             else
             {
-                if (_used < _entries.Length) slot = _used++;
-                else if (!TryFree(now, out slot)) return None(out addresses);
+                if (_used[kind] < _capacity) slot = kind * _capacity + _used[kind]++;
+                else if (!TryFree(kind, now, out slot)) return None(out addresses);
                 // The whole entry is replaced: who reads without a lock sees the old service or the new one, never a mixture.
                 Volatile.Write(ref _entries[slot], new Entry(service, now));
                 _slots.Add(service, slot);
@@ -156,7 +185,7 @@ internal sealed class AddressMap
             if (!_slots.TryGetValue(service, out int slot) || _entries[slot]!.Holds == 0) throw new ArgumentException("nobody holds it", nameof(service));
             _entries[slot]!.Holds--;
             _entries[slot]!.Touch(_time.GetTimestamp());
-            _nothingBefore = long.MinValue;
+            _nothingBefore[slot / _capacity] = long.MinValue;
         }
     }
 
@@ -183,23 +212,23 @@ internal sealed class AddressMap
     private bool TrySlot(in UdpAddress address, out int slot)
     {
         slot = -1;
-        ulong index;
         if (!Covers(address)) return false;
-        if (address.Family == UdpFamily.IPv4) index = (uint)(address.High >> 32) - _base4 - (ulong)FirstHost;
-        else if (address.High != _high6) return false;
-        else index = address.Low - _low6 - FirstHost;
-        if (index >= (ulong)_entries.Length) return false;
-        slot = (int)index;
+        bool four = address.Family == UdpFamily.IPv4;
+        UInt128 index = four ? (uint)(address.High >> 32) - _base4 : new UInt128(address.High, address.Low) - Base6, half = four ? _half4 : _half6;
+        bool upper = half != 0 && index >= half;
+        index -= (upper ? half : 0) + FirstHost; // what lies before the first host becomes huge
+        if (index >= (UInt128)_capacity) return false;
+        slot = (upper ? _capacity : 0) + (int)index;
         return true;
     }
 
     // The one that was used longest ago, if its lifetime is over. When none is, there is no use in looking again before the oldest's time comes.
-    private bool TryFree(long now, out int slot)
+    private bool TryFree(int kind, long now, out int slot)
     {
         slot = -1;
-        if (now < _nothingBefore) return false;
+        if (now < _nothingBefore[kind]) return false;
         long oldest = long.MaxValue;
-        for (int i = 0; i < _entries.Length; i++)
+        for (int i = kind * _capacity; i < (kind + 1) * _capacity; i++)
         {
             Entry entry = _entries[i]!;
             if (entry.Holds > 0 || entry.LastUse >= oldest) continue;
@@ -213,28 +242,29 @@ internal sealed class AddressMap
             return true;
         }
 
-        _nothingBefore = slot < 0 ? long.MaxValue : oldest + (long)(Lifetime.TotalSeconds * _time.TimestampFrequency);
+        _nothingBefore[kind] = slot < 0 ? long.MaxValue : oldest + (long)(Lifetime.TotalSeconds * _time.TimestampFrequency);
         return false;
     }
 
     private MappedAddresses AddressesOf(int slot)
     {
+        (uint half4, UInt128 half6) = slot >= _capacity ? (_half4, _half6) : default;
+        uint host = FirstHost + (uint)(slot % _capacity);
+        return new MappedAddresses(IPv4 is null ? null : Address4(_base4 + half4 + host), IPv6 is null ? null : Address6(Base6 + half6 + host));
+    }
+
+    private static IPAddress Address4(uint address)
+    {
+        Span<byte> bytes = stackalloc byte[4];
+        BinaryPrimitives.WriteUInt32BigEndian(bytes, address);
+        return new IPAddress(bytes);
+    }
+
+    private static IPAddress Address6(UInt128 address)
+    {
         Span<byte> bytes = stackalloc byte[16];
-        IPAddress? v4 = null, v6 = null;
-        if (IPv4 is not null)
-        {
-            BinaryPrimitives.WriteUInt32BigEndian(bytes, _base4 + FirstHost + (uint)slot);
-            v4 = new IPAddress(bytes[..4]);
-        }
-
-        if (IPv6 is not null)
-        {
-            BinaryPrimitives.WriteUInt64BigEndian(bytes, _high6);
-            BinaryPrimitives.WriteUInt64BigEndian(bytes[8..], _low6 + FirstHost + (ulong)slot);
-            v6 = new IPAddress(bytes);
-        }
-
-        return new MappedAddresses(v4, v6);
+        BinaryPrimitives.WriteUInt128BigEndian(bytes, address);
+        return new IPAddress(bytes);
     }
 
     private sealed class Entry(OnionAddress service, long now)

@@ -6,7 +6,8 @@ namespace Oxen.Router.Dns;
 internal sealed record ServicePort(string Service, string Protocol, ushort Priority, ushort Weight, ushort Port);
 
 /// <summary>What a service says of itself.</summary>
-internal sealed record ServiceRecords(IReadOnlyList<ServicePort> Ports, IReadOnlyList<string> Texts);
+/// <param name="TakesPackets">It takes IP packets.</param>
+internal sealed record ServiceRecords(IReadOnlyList<ServicePort> Ports, IReadOnlyList<string> Texts, bool TakesPackets = false);
 
 /// <summary>Where the resolver learns what a service announces: its descriptor, or the configuration for our own. Any thread may ask.</summary>
 internal interface IServiceRecords

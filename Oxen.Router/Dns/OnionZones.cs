@@ -185,7 +185,11 @@ internal sealed class OnionZones
                 {
                     addresses = new MappedAddresses(_options.OwnIPv4, _options.OwnIPv6);
                 }
-                else if (!_map.TryAssign(service, out addresses))
+                else if (await HalfAsync(service, cancel).ConfigureAwait(false) is not { } packets)
+                {
+                    return DnsReply.Failure(DnsNumbers.ServFail, ExtendedError.Other, "the service is not reached, so that it is not known whether it takes IP packets");
+                }
+                else if (!_map.TryAssign(service, out addresses, packets))
                 {
                     _counters.Add(DnsCount.MapFull);
                     return DnsReply.Failure(DnsNumbers.ServFail, ExtendedError.Other, "all mapped addresses are in use; a larger range or a shorter lifetime helps");
@@ -217,6 +221,10 @@ internal sealed class OnionZones
         DnsName zone = service.Kind == OnionKind.Service ? Loki : Snode;
         return new DnsReply(DnsNumbers.NoError) { Authoritative = true, Answers = answers, Authority = [LocalZone.Start(zone, AddressSeconds)] };
     }
+
+    // Whether the address comes from the upper half of the range: asked once, for it stays. null: unknown.
+    private async ValueTask<bool?> HalfAsync(OnionAddress service, CancellationToken cancel) =>
+        _map.HasPackets && service.Kind == OnionKind.Service && !_map.Has(service) ? (await RecordsAsync(service, cancel).ConfigureAwait(false))?.TakesPackets : false;
 
     private async ValueTask<ServiceRecords?> RecordsAsync(OnionAddress service, CancellationToken cancel)
     {

@@ -13,7 +13,7 @@ namespace Oxen.Router.Hosting;
 // thread, which builds their paths, with the bridges of streams, and with whoever uses them on the thread pool:
 //
 //   HiddenHost       what the machines say, and the life of it
-//   ServiceClients   streams and datagrams to others' services       IServiceStreams, IServiceDatagrams
+//   ServiceClients   streams, datagrams and IP packets to others' services
 //   HostedService    one service of ours                             IHostedService
 //
 // Everything with `now` runs on the session thread.
@@ -132,6 +132,12 @@ internal sealed class HiddenHost : IHiddenEvents, IServiceHosting
     void IHiddenEvents.OnHiddenUdp(HiddenClient client, ReadOnlySpan<byte> record, Instant now) => Clients.OnUdp(client, record);
 
     void IHiddenEvents.OnServiceUdp(HiddenServiceSession session, ReadOnlySpan<byte> record, Instant now) => _services.Find(s => s.Machine == session.Service)?.OnUdp(session, record);
+
+    void IHiddenEvents.OnHiddenPacket(HiddenClient client, Span<byte> record, Instant now) => Clients.OnPacket(client, record);
+
+    void IHiddenEvents.OnServicePacket(HiddenServiceSession session, Span<byte> record, Instant now) => _services.Find(s => s.Machine == session.Service)?.OnPacket(session, record);
+
+    void IHiddenEvents.OnServiceSessionEnded(HiddenServiceSession session) => _services.Find(s => s.Machine == session.Service)?.OnSessionEnded(session);
 
     void IHiddenEvents.OnHiddenClientReady(HiddenClient client, Instant now) => Clients.OnReady(client, now);
 

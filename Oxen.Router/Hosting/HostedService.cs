@@ -3,6 +3,8 @@ using Oxen.Router.Client;
 using Oxen.Router.Core;
 using Oxen.Router.Core.Hidden;
 using Oxen.Router.Core.Packets;
+using Oxen.Router.Core.Sessions;
+using Oxen.Router.Core.Tunnel;
 using Oxen.Router.Core.Wire;
 
 namespace Oxen.Router.Hosting;
@@ -27,6 +29,7 @@ internal sealed class HostedService : IHostedService
     private readonly TaskCompletionSource _published = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly CancellationTokenSource _ended = new();
     private readonly CancellationToken _end;
+    private volatile IServicePacketTaker? _packets;
 
     public HostedService(HiddenHost host, SessionLoop sessions, HiddenService machine, TimeProvider time, SharedDropCounters drops)
     {
@@ -62,7 +65,16 @@ internal sealed class HostedService : IHostedService
         }
 
         Span<byte> record = stackalloc byte[JointSeal.MaxRecordBytes];
-        if (_sessions.TrySendServiceUdp(Machine, client, record[..ServiceUdp.Write(association, port, payload, record)])) return true;
+        if (_sessions.TrySendService(Machine, client, RecordType.Udp, record[..ServiceUdp.Write(association, port, payload, record)])) return true;
+        _drops.Count(DropReason.OriginationQueueFull);
+        return false;
+    }
+
+    public void TakePackets(IServicePacketTaker taker) => _packets = taker;
+
+    public bool TrySendPacket(long client, ReadOnlySpan<byte> packet)
+    {
+        if (packet.Length <= TunnelConstants.InnerMtu && _sessions.TrySendService(Machine, client, RecordType.Ip, packet)) return true;
         _drops.Count(DropReason.OriginationQueueFull);
         return false;
     }
@@ -94,6 +106,14 @@ internal sealed class HostedService : IHostedService
         if (ServiceUdp.TryRead(record, out ushort association, out ushort port, out ReadOnlySpan<byte> payload) && (port != ServiceUdp.Outside || Machine.IsExit)) _datagrams.Writer.TryWrite(new ServiceDatagram(session.Number, association, port, payload.ToArray()));
         else _drops.Count(DropReason.BadRecord);
     }
+
+    public void OnPacket(HiddenServiceSession session, Span<byte> record)
+    {
+        if (_packets is { } taker) taker.OnPacket(session.Number, record);
+        else _drops.Count(DropReason.SlowReader);
+    }
+
+    public void OnSessionEnded(HiddenServiceSession session) => _packets?.OnClientGone(session.Number);
 
     public void End()
     {

@@ -30,11 +30,28 @@ internal interface IHostedService : IAsyncDisposable
     /// <summary>Sends a datagram to a client: its number, association and port are those of one that came. False: dropped, and counted.</summary>
     bool TrySend(long client, ushort association, ushort port, ReadOnlySpan<byte> payload);
 
+    /// <summary>Gives the IP packets of its clients to `taker` from now on (<see cref="HiddenServiceOptions.TakesPackets"/>); without one they are dropped and counted.</summary>
+    void TakePackets(IServicePacketTaker taker);
+
+    /// <summary>Sends an IP packet to a client, with the addresses of <see cref="ServicePackets"/>. Any thread. False: dropped, and counted.</summary>
+    bool TrySendPacket(long client, ReadOnlySpan<byte> packet);
+
     /// <summary>Completes when clients can find the service.</summary>
     Task WaitPublishedAsync(CancellationToken cancel);
 
     /// <summary>For the operator's screen.</summary>
     Task<HostedServiceView> ReadViewAsync();
+}
+
+/// <summary>What takes the IP packets of a service's clients. Called on the session thread: it is to be quick.</summary>
+internal interface IServicePacketTaker
+{
+    /// <param name="client">A number for one client's session; it says nothing of who it is.</param>
+    /// <param name="record">Unread, as the client wrote it; it may be changed and is gone afterwards.</param>
+    void OnPacket(long client, Span<byte> record);
+
+    /// <summary>The client's session is over.</summary>
+    void OnClientGone(long client);
 }
 
 /// <summary>One datagram from a client of a service.</summary>

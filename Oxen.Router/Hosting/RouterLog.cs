@@ -75,6 +75,9 @@ internal static partial class RouterLog
     [LoggerMessage(1212, LogLevel.Information, "clients can find the hidden service now")]
     public static partial void ServiceFound(ILogger log);
 
+    [LoggerMessage(1213, LogLevel.Error, "IP packets of services are taken no longer: the interface {Interface}: {Reason}")]
+    public static partial void PacketsLost(ILogger log, string @interface, string reason);
+
     [LoggerMessage(1300, LogLevel.Information, "{Door} proxy is listening on {Address}")]
     public static partial void DoorOpen(ILogger log, string door, string address);
 

@@ -18,7 +18,7 @@ internal sealed class ServiceAnnouncements(ServiceClients clients, IReadOnlyDict
         if (own.TryGetValue(address, out ServiceRecords? known)) return known;
         try
         {
-            return await clients.ReadContentAsync(address, cancel).ConfigureAwait(false) is { } content ? From(content.Ports, content.ServiceRecords, content.Texts) : null;
+            return await clients.ReadContentAsync(address, cancel).ConfigureAwait(false) is { } content ? From(content.Ports, content.ServiceRecords, content.Texts, content.TakesPackets) : null;
         }
         catch (OnionUnavailableException)
         {
@@ -27,7 +27,7 @@ internal sealed class ServiceAnnouncements(ServiceClients clients, IReadOnlyDict
     }
 
     /// <summary>As DNS has it: the services at this very host, the texts, and the open ports as one text more.</summary>
-    public static ServiceRecords From(IReadOnlyList<Core.Hidden.ServicePort> ports, IReadOnlyList<ServiceRecord> records, IReadOnlyList<byte[]> texts)
+    public static ServiceRecords From(IReadOnlyList<Core.Hidden.ServicePort> ports, IReadOnlyList<ServiceRecord> records, IReadOnlyList<byte[]> texts, bool takesPackets = false)
     {
         var announced = new List<Dns.ServicePort>();
         foreach (ServiceRecord record in records)
@@ -38,7 +38,8 @@ internal sealed class ServiceAnnouncements(ServiceClients clients, IReadOnlyDict
 
         var said = new List<string>();
         if (ports.Count > 0) said.Add("ports=" + string.Join(' ', ports.Select(p => string.Create(CultureInfo.InvariantCulture, $"{p.Port}/{(p.Protocol == 17 ? "udp" : "tcp")}"))));
+        if (takesPackets) said.Add("ip-packets");
         said.AddRange(texts.Select(Encoding.ASCII.GetString));
-        return new ServiceRecords(announced, said);
+        return new ServiceRecords(announced, said, takesPackets);
     }
 }

@@ -4,15 +4,17 @@ using Oxen.Router.Core;
 using Oxen.Router.Core.Hidden;
 using Oxen.Router.Core.Onion;
 using Oxen.Router.Core.Packets;
+using Oxen.Router.Core.Sessions;
+using Oxen.Router.Core.Tunnel;
 using Oxen.Router.Core.Wire;
 
 namespace Oxen.Router.Hosting;
 
 /// <summary>
-/// Streams and datagrams to hidden services. Each pair of service and isolation key has a session of its own, over a rendezvous of its
+/// Streams, datagrams and IP packets to hidden services. Each pair of service and isolation key has a session of its own, over a rendezvous of its
 /// own; one that nobody uses for some minutes is closed, what its service announced is kept.
 /// </summary>
-internal sealed class ServiceClients(RouterNodeOptions options, SessionLoop sessions, HiddenSessions hidden) : IServiceStreams, IServiceDatagrams
+internal sealed class ServiceClients(RouterNodeOptions options, SessionLoop sessions, HiddenSessions hidden) : IServiceStreams, IServiceDatagrams, IServicePackets
 {
     // Each that is connected holds a path to its rendezvous, and two more while it meets its service.
     private const int MaxConnected = 32;
@@ -37,6 +39,8 @@ internal sealed class ServiceClients(RouterNodeOptions options, SessionLoop sess
         public Dictionary<ushort, Association> Associations { get; } = [];
 
         public ushort NextAssociation { get; set; }
+
+        public PacketExchange? Packets { get; set; }
 
         public Instant LastUse { get; set; }
     }
@@ -96,11 +100,8 @@ internal sealed class ServiceClients(RouterNodeOptions options, SessionLoop sess
     /// <param name="outward">With the outside, by way of a service that is an exit: all has port <see cref="ServiceUdp.Outside"/>, and a destination before the datagram.</param>
     public async ValueTask<IServiceAssociation> AssociateAsync(ServiceAddress service, IsolationKey isolation, bool outward, CancellationToken cancel)
     {
-        RequireFullPackets();
-        var ready = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        Association association = await sessions.InvokeAsync(now =>
+        return await ReachAsync(service, isolation, (client, reach) =>
         {
-            Reach reach = ReachFor(service, isolation, now, out HiddenClient client);
             if (reach.Associations.Count >= MaxAssociations) throw new OnionUnavailableException("too many UDP associations with this hidden service are in use");
             while (reach.Associations.ContainsKey(++reach.NextAssociation))
             {
@@ -108,19 +109,43 @@ internal sealed class ServiceClients(RouterNodeOptions options, SessionLoop sess
 
             var made = new Association(this, client, reach.NextAssociation, outward);
             reach.Associations.Add(made.Number, made);
+            return made;
+        }, cancel).ConfigureAwait(false);
+    }
+
+    public async ValueTask<IPacketExchange> ExchangeAsync(ServiceAddress service, ServicePacketHandler handler, CancellationToken cancel)
+    {
+        PacketExchange exchange = await ReachAsync(service, default, (client, reach) => reach.Packets is null
+            ? reach.Packets = new PacketExchange(this, client, handler)
+            : throw new OnionUnavailableException("IP packets are exchanged with this hidden service already"), cancel).ConfigureAwait(false);
+        if (exchange.Client.Content?.TakesPackets == true) return exchange;
+        await exchange.DisposeAsync().ConfigureAwait(false);
+        throw new OnionUnavailableException("the hidden service takes no IP packets");
+    }
+
+    /// <summary>Makes what holds on to a service, on the session thread, and waits until the service is reached.</summary>
+    private async Task<T> ReachAsync<T>(ServiceAddress service, IsolationKey isolation, Func<HiddenClient, Reach, T> make, CancellationToken cancel)
+        where T : IDisposable
+    {
+        RequireFullPackets();
+        var ready = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        T made = await sessions.InvokeAsync(now =>
+        {
+            Reach reach = ReachFor(service, isolation, now, out HiddenClient client);
+            T it = make(client, reach);
             if (client.State == HiddenClientState.Ready) ready.SetResult();
             else reach.WaitingForReady.Add(ready);
             Open(client, now);
-            return made;
+            return it;
         }).ConfigureAwait(false);
         try
         {
             await ready.Task.WaitAsync(OpenPatience, options.Time, cancel).ConfigureAwait(false);
-            return association;
+            return made;
         }
         catch (Exception e)
         {
-            association.Dispose();
+            made.Dispose();
             if (e is TimeoutException) throw new OnionUnavailableException("the hidden service did not answer in time", e);
             throw;
         }
@@ -221,6 +246,12 @@ internal sealed class ServiceClients(RouterNodeOptions options, SessionLoop sess
         else Drops.Count(DropReason.UnknownSession);
     }
 
+    public void OnPacket(HiddenClient client, Span<byte> record)
+    {
+        if (_reaches.TryGetValue(client, out Reach? reach) && reach.Packets is { } exchange) exchange.Handler(record);
+        else Drops.Count(DropReason.UnknownSession);
+    }
+
     private void RequireFullPackets()
     {
         if (options.Client!.Class != SizeClass.Full) throw new OnionUnavailableException("hidden services need packets of the full size; this client is set to smaller ones");
@@ -304,7 +335,7 @@ internal sealed class ServiceClients(RouterNodeOptions options, SessionLoop sess
         hidden.Forget(client, now);
     }
 
-    private bool IsBusy(HiddenClient client, Reach reach) => reach.Waiting.Count + reach.WaitingForReady.Count + reach.Associations.Count + sessions.StreamsOf(client.Quic) > 0;
+    private bool IsBusy(HiddenClient client, Reach reach) => reach.Waiting.Count + reach.WaitingForReady.Count + reach.Associations.Count + sessions.StreamsOf(client.Quic) > 0 || reach.Packets is not null;
 
     private sealed class Association : IServiceAssociation
     {
@@ -338,7 +369,7 @@ internal sealed class ServiceClients(RouterNodeOptions options, SessionLoop sess
             }
 
             Span<byte> record = stackalloc byte[JointSeal.MaxRecordBytes];
-            if (_owner.Send(_client, record[..ServiceUdp.Write(Number, port, payload, record)])) return true;
+            if (_owner.Send(_client, RecordType.Udp, record[..ServiceUdp.Write(Number, port, payload, record)])) return true;
             _owner.Drops.Count(DropReason.OriginationQueueFull);
             return false;
         }
@@ -357,7 +388,37 @@ internal sealed class ServiceClients(RouterNodeOptions options, SessionLoop sess
         }
     }
 
-    private bool Send(HiddenClient client, ReadOnlySpan<byte> record) => sessions.TrySendHiddenUdp(client, record);
+    private sealed class PacketExchange(ServiceClients owner, HiddenClient client, ServicePacketHandler handler) : IPacketExchange, IDisposable
+    {
+        private int _disposed;
+
+        public HiddenClient Client { get; } = client;
+
+        public ServicePacketHandler Handler { get; } = handler;
+
+        public bool TrySend(ReadOnlySpan<byte> packet)
+        {
+            if (packet.Length <= TunnelConstants.InnerMtu && owner.Send(Client, RecordType.Ip, packet)) return true;
+            owner.Drops.Count(DropReason.OriginationQueueFull);
+            return false;
+        }
+
+        public void Dispose() => _ = DisposeAsync().AsTask();
+
+        public async ValueTask DisposeAsync()
+        {
+            if (Interlocked.Exchange(ref _disposed, 1) == 0) await owner.RemoveAsync(this).ConfigureAwait(false);
+        }
+    }
+
+    private bool Send(HiddenClient client, RecordType type, ReadOnlySpan<byte> record) => sessions.TrySendHidden(client, type, record);
+
+    private Task<bool> RemoveAsync(PacketExchange exchange) => sessions.InvokeAsync(_ =>
+    {
+        if (!_reaches.TryGetValue(exchange.Client, out Reach? reach) || reach.Packets != exchange) return false;
+        reach.Packets = null;
+        return true;
+    });
 
     private void Remove(Association association, HiddenClient client) => sessions.Post(_ =>
     {

@@ -25,13 +25,13 @@ internal sealed class SessionLoop : LoopThread, IClientSessionEvents, IExitSessi
     private readonly Action<int> _wakeShard;
     private readonly Dictionary<QuicConnection, Dictionary<long, StreamBridge>> _bridges = [];
     private int _streams; // in all of them
-    private readonly ConcurrentQueue<UdpOut> _udpOut = new();
-    private int _udpWaiting;
+    private readonly ConcurrentQueue<RecordOut> _recordsOut = new();
+    private int _recordsWaiting;
     private Instant _stalledUntil = Instant.Never;
     private Instant _nextTick = Instant.Zero;
 
     /// <param name="Hidden">The <see cref="HiddenClient"/> or <see cref="HiddenService"/> that it is of; null: a group's or a terminal session's.</param>
-    private readonly record struct UdpOut(object? Hidden, long Owner, byte[] Record, int Length);
+    private readonly record struct RecordOut(object? Hidden, long Owner, RecordType Type, byte[] Record, int Length);
 
     public SessionLoop(string name, MonotonicClock clock, ShardCore[] shards, Action<int> wakeShard, Action<string, Exception> onFault)
         : base(name, clock, onFault)
@@ -100,21 +100,21 @@ internal sealed class SessionLoop : LoopThread, IClientSessionEvents, IExitSessi
     }
 
     /// <summary>Sends a UDP record for a client's group or a terminal's session. Any thread; the bytes are copied.</summary>
-    public bool TrySendUdp(long owner, ReadOnlySpan<byte> record) => TrySendUdp(null, owner, record);
+    public bool TrySendUdp(long owner, ReadOnlySpan<byte> record) => TrySend(null, owner, RecordType.Udp, record);
 
-    /// <summary>Sends a UDP record to a hidden service. Any thread; the bytes are copied.</summary>
-    public bool TrySendHiddenUdp(HiddenClient client, ReadOnlySpan<byte> record) => TrySendUdp(client, 0, record);
+    /// <summary>Sends a record of datagrams or an IP packet to a hidden service. Any thread; the bytes are copied.</summary>
+    public bool TrySendHidden(HiddenClient client, RecordType type, ReadOnlySpan<byte> record) => TrySend(client, 0, type, record);
 
-    /// <summary>Sends a UDP record to a client of a service of ours. Any thread; the bytes are copied.</summary>
-    public bool TrySendServiceUdp(HiddenService service, long session, ReadOnlySpan<byte> record) => TrySendUdp(service, session, record);
+    /// <summary>Sends a record of datagrams or an IP packet to a client of a service of ours. Any thread; the bytes are copied.</summary>
+    public bool TrySendService(HiddenService service, long session, RecordType type, ReadOnlySpan<byte> record) => TrySend(service, session, type, record);
 
-    private bool TrySendUdp(object? hidden, long owner, ReadOnlySpan<byte> record)
+    private bool TrySend(object? hidden, long owner, RecordType type, ReadOnlySpan<byte> record)
     {
-        if (Volatile.Read(ref _udpWaiting) >= 4096) return false;
+        if (Volatile.Read(ref _recordsWaiting) >= 4096) return false;
         byte[] copy = System.Buffers.ArrayPool<byte>.Shared.Rent(record.Length);
         record.CopyTo(copy);
-        Interlocked.Increment(ref _udpWaiting);
-        _udpOut.Enqueue(new UdpOut(hidden, owner, copy, record.Length));
+        Interlocked.Increment(ref _recordsWaiting);
+        _recordsOut.Enqueue(new RecordOut(hidden, owner, type, copy, record.Length));
         Wake();
         return true;
     }
@@ -172,25 +172,25 @@ internal sealed class SessionLoop : LoopThread, IClientSessionEvents, IExitSessi
             more |= taken == 128;
         }
 
-        while (_udpOut.TryDequeue(out UdpOut udp))
+        while (_recordsOut.TryDequeue(out RecordOut waiting))
         {
-            Interlocked.Decrement(ref _udpWaiting);
-            ReadOnlySpan<byte> record = udp.Record.AsSpan(0, udp.Length);
-            switch (udp.Hidden)
+            Interlocked.Decrement(ref _recordsWaiting);
+            ReadOnlySpan<byte> record = waiting.Record.AsSpan(0, waiting.Length);
+            switch (waiting.Hidden)
             {
                 case HiddenClient to:
-                    to.SendUdp(record, now);
+                    to.Send(waiting.Type, record, now);
                     break;
                 case HiddenService from:
-                    from.SendUdp(udp.Owner, record, now);
+                    from.Send(waiting.Owner, waiting.Type, record, now);
                     break;
                 default:
-                    Client?.SendUdp((int)udp.Owner, record, now);
-                    Exit?.SendUdp(udp.Owner, record);
+                    Client?.SendUdp((int)waiting.Owner, record, now);
+                    Exit?.SendUdp(waiting.Owner, record);
                     break;
             }
 
-            System.Buffers.ArrayPool<byte>.Shared.Return(udp.Record);
+            System.Buffers.ArrayPool<byte>.Shared.Return(waiting.Record);
         }
 
         if (Client is { } client)

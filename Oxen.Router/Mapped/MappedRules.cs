@@ -19,6 +19,8 @@ namespace Oxen.Router.Mapped;
 //                     TCP and UDP: given to the door's listeners, whatever the port; no listener, no verdict
 //              input  what the door took: let in; the rest: TCP is reset, all else "administratively prohibited"
 //              out    should the routes be gone: nothing to or from the ranges leaves by another interface than lo
+//            with an interface for packets (PacketDoor), which has the upper half of each range:
+//              it is let through like lo, and by it comes only what answers packets of this machine
 //
 // Neither needs this process: after a kill both stand, no listener is found, and programs are refused at once. The next start
 // takes them back, or replaces them.
@@ -49,12 +51,13 @@ internal sealed class MappedRules : IDisposable
     /// <param name="port4">The port that the door listens on at 127.0.0.1; null: on none, and connections are refused.</param>
     /// <param name="port6">The same at ::1.</param>
     /// <param name="mark">For packets that the door takes; nobody else is to use it.</param>
+    /// <param name="packets">Name of the interface that has the upper halves; null: there is none.</param>
     /// <param name="directory">Where the claim is written down, so that two clients do not share one table.</param>
     /// <exception cref="ExitNatException">Something is missing or refused, or another client has them; everything done before is undone.</exception>
-    public static MappedRules Open(AddressMap map, int? port4, int? port6, uint mark, string directory = ExitNatOptions.DefaultJournal)
+    public static MappedRules Open(AddressMap map, int? port4, int? port6, uint mark, string? packets = null, string directory = ExitNatOptions.DefaultJournal)
     {
         ArgumentNullException.ThrowIfNull(map);
-        RefuseOwnNetworks(map);
+        RefuseOwnNetworks(map, packets);
         FileStream claim = Claim(directory);
         MappedRules? made = null;
         try
@@ -67,12 +70,12 @@ internal sealed class MappedRules : IDisposable
             }
 
             IPNetwork? six = made._six ? map.IPv6 : null;
-            made.Write(new[] { map.IPv4, six }.OfType<IPNetwork>());
+            IPNetwork[] local = [.. new[] { map.IPv4, port6 is null ? null : six }.OfType<IPNetwork>().Select(r => packets is null ? r : new IPNetwork(r.BaseAddress, r.PrefixLength + 1))];
+            made.Write(local); // without a port IPv6 is switched off
 
             // The rules first: without them a connection to a mapped address would meet what listens on all addresses of this machine.
-            NftProgram.Apply(Text((map.IPv4, port4), (six, port6), made._six, mark));
-            if (map.IPv4 is { } range4) made.Route(range4, IPAddress.Loopback);
-            if (six is { } range6 && port6 is not null) made.Route(range6, IPAddress.IPv6Loopback); // without a port IPv6 is switched off
+            NftProgram.Apply(Text((map.IPv4, port4), (six, port6), made._six, mark, packets));
+            foreach (IPNetwork range in local) made.Route(range, range.BaseAddress.AddressFamily == AddressFamily.InterNetwork ? IPAddress.Loopback : IPAddress.IPv6Loopback);
             return made;
         }
         catch (Exception e)
@@ -121,9 +124,9 @@ internal sealed class MappedRules : IDisposable
     }
 
     // A whole range is made this machine's own: it must not take addresses away that the machine or its neighbours have.
-    private static void RefuseOwnNetworks(AddressMap map)
+    private static void RefuseOwnNetworks(AddressMap map, string? packets)
     {
-        foreach (UnicastIPAddressInformation own in NetworkInterface.GetAllNetworkInterfaces().SelectMany(i => i.GetIPProperties().UnicastAddresses))
+        foreach (UnicastIPAddressInformation own in NetworkInterface.GetAllNetworkInterfaces().Where(i => i.Name != packets).SelectMany(i => i.GetIPProperties().UnicastAddresses))
         {
             foreach (IPNetwork range in new[] { map.IPv4, map.IPv6 }.OfType<IPNetwork>())
             {
@@ -133,22 +136,25 @@ internal sealed class MappedRules : IDisposable
     }
 
     /// <summary>The text for nft.</summary>
-    internal static string Text((IPNetwork? Range, int? Port) four, (IPNetwork? Range, int? Port) six, bool inet, uint mark)
+    internal static string Text((IPNetwork? Range, int? Port) four, (IPNetwork? Range, int? Port) six, bool inet, uint mark, string? packets = null)
     {
         string family = NatRules.Family(inet), refuse = inet ? "reject with icmpx admin-prohibited" : "reject with icmp admin-prohibited";
+        string ours = packets is null ? "\"lo\"" : $"{{ \"lo\", \"{packets}\" }}";
         var text = new StringBuilder(NatRules.Removal(family, Table));
         text.Append(CultureInfo.InvariantCulture, $"table {family} {Table} {{\n");
         Chain("pre", "prerouting", "mangle", (ip, to, range, port) => [
-            $"iifname != \"lo\" {ip} daddr {range} counter drop",
-            $"iifname != \"lo\" {ip} saddr {range} counter drop",
-            port is null ? "" : string.Create(CultureInfo.InvariantCulture, $"{ip} daddr {range} meta l4proto {{ tcp, udp }} tproxy {ip} to {to}:{port} meta mark set {mark} accept")]);
+            $"iifname != {ours} {ip} daddr {range} counter drop",
+            $"iifname != {ours} {ip} saddr {range} counter drop",
+            port is null ? "" : string.Create(CultureInfo.InvariantCulture, $"iifname \"lo\" {ip} daddr {range} meta l4proto {{ tcp, udp }} tproxy {ip} to {to}:{port} meta mark set {mark} accept")]);
         Chain("input", "input", "filter", (ip, _, range, _) => [
+            packets is null ? "" : $"iifname \"{packets}\" {ip} daddr {range} ct state established,related accept",
+            packets is null ? "" : $"iifname \"{packets}\" {ip} daddr {range} counter drop",
             string.Create(CultureInfo.InvariantCulture, $"{ip} daddr {range} meta mark {mark} accept"),
             $"{ip} daddr {range} meta l4proto tcp counter reject with tcp reset",
             $"{ip} daddr {range} counter {refuse}"]);
         Chain("out", "output", "filter", (ip, _, range, _) => [
-            $"oifname != \"lo\" {ip} daddr {range} counter {refuse}",
-            $"oifname != \"lo\" {ip} saddr {range} counter drop"]);
+            $"oifname != {ours} {ip} daddr {range} counter {refuse}",
+            $"oifname != {ours} {ip} saddr {range} counter drop"]);
         return text.Append("}\n").ToString();
 
         void Chain(string name, string hook, string priority, Func<string, string, IPNetwork, int?, string[]> lines)

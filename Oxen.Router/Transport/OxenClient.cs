@@ -251,6 +251,10 @@ public sealed class OxenClient : IServiceHosting, IAsyncDisposable
 
         public bool TrySend(long client, ushort association, ushort port, ReadOnlySpan<byte> payload) => service.TrySend(client, association, port, payload);
 
+        public void TakePackets(IServicePacketTaker taker) => service.TakePackets(taker);
+
+        public bool TrySendPacket(long client, ReadOnlySpan<byte> packet) => service.TrySendPacket(client, packet);
+
         public Task WaitPublishedAsync(CancellationToken cancel) => service.WaitPublishedAsync(cancel);
 
         public Task<HostedServiceView> ReadViewAsync() => service.ReadViewAsync();

@@ -19,6 +19,9 @@ internal interface ITunDevice : IDisposable
     /// <summary>Called by a device without <see cref="PollHandle"/> when there is something to read; wakes the driver.</summary>
     Action? OnReadable { get; set; }
 
+    /// <summary>Waits until there is something to read, or so long. For a reader that is no driver.</summary>
+    void Wait(int milliseconds);
+
     /// <summary>Takes what the system has sent through the interface, without waiting: as far as the batch has room. Returns how many.</summary>
     /// <exception cref="IOException">The interface is gone.</exception>
     int Read(TunReadBatch into);

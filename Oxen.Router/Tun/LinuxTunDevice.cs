@@ -25,6 +25,8 @@ internal sealed class LinuxTunDevice : ITunDevice
 
     public Action? OnReadable { get; set; }
 
+    public void Wait(int milliseconds) => _tun.Wait(milliseconds);
+
     public int Read(TunReadBatch into)
     {
         ArgumentNullException.ThrowIfNull(into);

@@ -54,6 +54,9 @@ internal sealed record TunInterfaceOptions
     public uint Mark { get; init; }
 
     public uint RulePriority { get; init; } = 18500;
+
+    /// <summary>The system leaves cutting and checksums to us. False: every packet is whole, as on a wire.</summary>
+    public bool SuperPackets { get; init; } = true;
 }
 
 /// <summary>
@@ -90,7 +93,7 @@ internal sealed class TunInterface : IDisposable
     {
         ArgumentNullException.ThrowIfNull(options);
         if (options.Table != 0 && options.Mark == 0) throw new ArgumentException("a rule that lets our own packets pass by needs their mark", nameof(options));
-        LinuxTun[] tuns = LinuxTun.Open(options.Name, options.Queues);
+        LinuxTun[] tuns = LinuxTun.Open(options.Name, options.Queues, options.SuperPackets);
         var made = new TunInterface([.. tuns.Select(t => new LinuxTunDevice(t, options.Mtu))], options.Name) { MergesUdp = tuns.All(t => t.HasUdpSegmentation) };
         try
         {

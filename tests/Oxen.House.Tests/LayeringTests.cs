@@ -24,7 +24,7 @@ public partial class LayeringTests
         ["Handlers"] = ["Core", "Core.Hidden", "Core.Wire"],
         ["Client"] = ["Core", "Core.Hidden", "Core.Wire", "Core.Packets", "Handlers"],
         ["Dns"] = ["Core", "Core.Wire", "Client", "Handlers"],
-        ["Mapped"] = ["Core", "Core.Hidden", "Client", "Dns", "Exit", "Native.Linux"],
+        ["Mapped"] = ["Core", "Core.Hidden", "Core.Packets", "Core.Tunnel", "Client", "Dns", "Exit", "Tun", "Native.Linux"],
         ["Exit"] = ["Core", "Core.Wire", "Core.Packets", "Core.Tunnel", "Client", "Handlers"],
         ["Hosting"] = ["Core.", "Native.", "Udp", "Tun", "Handlers", "Client", "Exit", "Dns"],
         ["Transport"] = ["Core.", "Udp", "Client", "Handlers", "Hosting"],

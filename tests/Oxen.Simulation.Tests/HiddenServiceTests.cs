@@ -3,6 +3,8 @@ using Oxen.Router.Core.Hidden;
 using Oxen.Router.Core.Packets;
 using Oxen.Router.Core.Quic;
 using Oxen.Router.Native.Sodium;
+using Oxen.Router.Core.Sessions;
+using Oxen.Router.Core.Tunnel;
 using Oxen.Testing;
 
 namespace Oxen.Simulation.Tests;
@@ -268,14 +270,36 @@ public sealed class HiddenServiceTests(ITestOutputHelper output)
         byte[] payload = new byte[ServiceUdp.MaxPayloadBytes], record = new byte[JointSeal.MaxRecordBytes];
         new SeededEntropy(7).FillPublic(payload);
         int length = ServiceUdp.Write(9, 53, payload, record);
-        world.Check(reached.SendUdp(record.AsSpan(0, length), world.Now), "sent");
+        world.Check(reached.Send(RecordType.Udp, record.AsSpan(0, length), world.Now), "sent");
         world.Network.Wake(client);
         world.Until(() => client.HiddenUdp.Count > 0, 10, "an echo");
         world.Check(ServiceUdp.TryRead(client.HiddenUdp[0], out ushort association, out ushort port, out ReadOnlySpan<byte> back) && association == 9 && port == 53 && back.SequenceEqual(payload), "the same bytes");
     }
 
-    private static HiddenServiceOptions Options(byte number, IReadOnlyList<byte[]>? clients = null, byte instance = 0) => new()
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void IP_packets_go_to_a_service_that_takes_them_and_to_no_other(bool takes)
     {
+        using var world = new SimWorld(SimWorld.SeedOr(914), relays: 12, exits: 1, link: new SimLink { Delay = TimeSpan.FromMilliseconds(5) });
+        (SimRouter host, HiddenService service, SimRouter client, HiddenClient reached) = Meet(world, packets: takes);
+        world.Check(reached.Content!.TakesPackets == takes, "announced");
+        byte[] packet = new byte[TunnelConstants.InnerMtu];
+        new SeededEntropy(8).FillPublic(packet);
+        world.Check(reached.Send(RecordType.Ip, packet, world.Now), "sent");
+        world.Network.Wake(client);
+        world.Until(() => client.HiddenPackets.Count + host.SessionDrops[DropReason.BadRecord] > 0, 10, "an echo, or a refusal");
+        world.Check(host.SessionDrops[DropReason.BadRecord] == (takes ? 0 : 1), "refused if not taken");
+        if (takes) world.Check(client.HiddenPackets[0].AsSpan().SequenceEqual(packet), "the same bytes");
+        reached.Close(world.Now);
+        world.Network.Wake(client);
+        world.Until(() => service.SessionCount == 0, 120, "over");
+        world.Check(host.Story.Any(s => s.What.StartsWith("session", StringComparison.Ordinal)), "the owner hears of the end");
+    }
+
+    private static HiddenServiceOptions Options(byte number, IReadOnlyList<byte[]>? clients = null, byte instance = 0, bool packets = false) => new()
+    {
+        TakesPackets = packets,
         Instance = instance,
         Seed = [.. Enumerable.Repeat(number, 32)],
         Ports = [new ServicePort(6, 80)],
@@ -289,10 +313,10 @@ public sealed class HiddenServiceTests(ITestOutputHelper output)
         return adjusted with { Shard = adjusted.Shard with { MaxClientPaths = 64 } };
     });
 
-    private static (SimRouter Host, HiddenService Service, SimRouter Client, HiddenClient Reached) Meet(SimWorld world, Func<SimRouterOptions, SimRouterOptions>? adjust = null)
+    private static (SimRouter Host, HiddenService Service, SimRouter Client, HiddenClient Reached) Meet(SimWorld world, Func<SimRouterOptions, SimRouterOptions>? adjust = null, bool packets = false)
     {
         SimRouter host = Add(world, adjust), client = Add(world, adjust);
-        HiddenService service = host.Host(Options(1));
+        HiddenService service = host.Host(Options(1, packets: packets));
         world.Until(() => service.IsPublished && service.Established == 3, 60, "published");
         HiddenClient reached = client.Reach(service.Address);
         world.Until(() => reached.State == HiddenClientState.Ready, 60, "reached");

@@ -36,6 +36,8 @@ internal sealed class MemoryTun(string name = "oxen0", int mtu = 1320, int queue
         return true;
     }
 
+    public void Wait(int milliseconds) => SpinWait.SpinUntil(() => _closed || !_toRead.IsEmpty, milliseconds);
+
     public bool TryTakeWritten(out TunPacket packet) => _written.TryDequeue(out packet!);
 
     public int Read(TunReadBatch into)

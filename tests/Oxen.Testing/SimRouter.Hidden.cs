@@ -43,6 +43,9 @@ internal sealed partial class SimRouter : IHiddenEvents
     /// <summary>UDP records that came back from services' echoes.</summary>
     public List<byte[]> HiddenUdp { get; } = [];
 
+    /// <summary>IP packets that services sent back.</summary>
+    public List<byte[]> HiddenPackets { get; } = [];
+
     public HiddenService Host(HiddenServiceOptions options)
     {
         HiddenService service = Hidden!.Host(options, _network.Now);
@@ -155,8 +158,15 @@ internal sealed partial class SimRouter : IHiddenEvents
     void IHiddenEvents.OnServiceUdp(HiddenServiceSession session, ReadOnlySpan<byte> record, Instant now)
     {
         record.CopyTo(_late);
-        session.Service.SendUdp(session.Number, _late.AsSpan(0, record.Length), now);
+        session.Service.Send(session.Number, RecordType.Udp, _late.AsSpan(0, record.Length), now);
     }
+
+    void IHiddenEvents.OnHiddenPacket(HiddenClient client, Span<byte> record, Instant now) => HiddenPackets.Add(record.ToArray());
+
+    // Its service answers with what came.
+    void IHiddenEvents.OnServicePacket(HiddenServiceSession session, Span<byte> record, Instant now) => session.Service.Send(session.Number, RecordType.Ip, record.ToArray(), now);
+
+    void IHiddenEvents.OnServiceSessionEnded(HiddenServiceSession session) => Story.Add((Instant.Zero, $"session {session.Number} of a service ended"));
 
     void IHiddenEvents.OnHiddenClientReady(HiddenClient client, Instant now) => Story.Add((now, $"reached {client.Address.ToString()[..6]} by way of {client.Rendezvous.ToString()[..6]}"));
 

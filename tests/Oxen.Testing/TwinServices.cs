@@ -112,6 +112,10 @@ internal sealed class TwinServices : IServiceStreams, IServiceHosting, IDisposab
 
         public bool TrySend(long client, ushort association, ushort port, ReadOnlySpan<byte> payload) => false;
 
+        public void TakePackets(IServicePacketTaker taker) => throw new NotSupportedException();
+
+        public bool TrySendPacket(long client, ReadOnlySpan<byte> packet) => false;
+
         public Task WaitPublishedAsync(CancellationToken cancel) => Task.CompletedTask;
 
         public Task<HostedServiceView> ReadViewAsync() => throw new NotSupportedException();

@@ -180,13 +180,13 @@ internal sealed partial class HiddenClient : IHiddenPathOwner, IDisposable
         return joint.TryRecord(RecordType.Quic, datagram, now);
     }
 
-    /// <summary>A UDP record (<see cref="ServiceUdp"/>). One that comes before the service is met is dropped and counted, and makes us go for it.</summary>
-    public bool SendUdp(ReadOnlySpan<byte> record, Instant now)
+    /// <summary>A UDP record (<see cref="ServiceUdp"/>) or an IP packet (<see cref="ServicePackets"/>). One that comes before the service is met is dropped and counted, and makes us go for it.</summary>
+    public bool Send(RecordType type, ReadOnlySpan<byte> record, Instant now)
     {
         if (State == HiddenClientState.Ready && _joint is { } joint)
         {
             _health!.OnTrafficSent(now);
-            return joint.TryRecord(RecordType.Udp, record, now);
+            return joint.TryRecord(type, record, now);
         }
 
         _context.Drops.Count(Packets.DropReason.NoPath);
@@ -319,6 +319,9 @@ internal sealed partial class HiddenClient : IHiddenPathOwner, IDisposable
                     break;
                 case RecordType.Udp:
                     _context.Events.OnHiddenUdp(this, record, now);
+                    break;
+                case RecordType.Ip:
+                    _context.Events.OnHiddenPacket(this, record, now);
                     break;
                 case RecordType.Answer when record.Length == 8 && _health!.OnAnswer(System.Buffers.Binary.BinaryPrimitives.ReadUInt64BigEndian(record), 0, now):
                     break;

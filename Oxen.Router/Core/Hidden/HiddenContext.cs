@@ -59,6 +59,15 @@ internal interface IHiddenEvents : IHiddenPathEvents, IRelayRequestEvents
     /// <summary>A UDP record of a service's client (<see cref="ServiceUdp"/>).</summary>
     void OnServiceUdp(HiddenServiceSession session, ReadOnlySpan<byte> record, Instant now);
 
+    /// <summary>An IP packet of a service (<see cref="ServicePackets"/>), unread.</summary>
+    void OnHiddenPacket(HiddenClient client, Span<byte> record, Instant now);
+
+    /// <summary>An IP packet of a client of a service that takes them (<see cref="ServicePackets"/>), unread.</summary>
+    void OnServicePacket(HiddenServiceSession session, Span<byte> record, Instant now);
+
+    /// <summary>A client of a service of ours is gone for good.</summary>
+    void OnServiceSessionEnded(HiddenServiceSession session);
+
     /// <summary>Streams may be opened to the service.</summary>
     void OnHiddenClientReady(HiddenClient client, Instant now);
 

@@ -101,6 +101,7 @@ internal sealed partial class HiddenService
             SuggestedEffort = _queue.SuggestedEffort,
             Introductions = [.. _introductions.Where(i => i.Path is not null).Select(i => new IntroductionPoint(i.Relay, i.Key.Id))],
             Ports = _options.Ports,
+            TakesPackets = _options.TakesPackets,
             ServiceRecords = _options.ServiceRecords,
             Texts = _options.Texts,
         };

@@ -150,10 +150,10 @@ internal sealed partial class HiddenService : IHiddenPathOwner, IDisposable
         foreach (HiddenServiceSession session in _sessions.Values) session.Joint?.Flush();
     }
 
-    /// <summary>A UDP record (<see cref="ServiceUdp"/>) for a client. False: it has gone, or has no path now; counted.</summary>
-    public bool SendUdp(long session, ReadOnlySpan<byte> record, Instant now)
+    /// <summary>A UDP record (<see cref="ServiceUdp"/>) or an IP packet (<see cref="ServicePackets"/>) for a client. False: it has gone, or has no path now; counted.</summary>
+    public bool Send(long session, RecordType type, ReadOnlySpan<byte> record, Instant now)
     {
-        if (_sessions.TryGetValue(session, out HiddenServiceSession? to) && to.Joint is { } joint) return joint.TryRecord(RecordType.Udp, record, now);
+        if (_sessions.TryGetValue(session, out HiddenServiceSession? to) && to.Joint is { } joint) return joint.TryRecord(type, record, now);
         _context.Drops.Count(DropReason.NoPath);
         return false;
     }
@@ -383,6 +383,9 @@ internal sealed partial class HiddenService : IHiddenPathOwner, IDisposable
                 case RecordType.Udp:
                     _context.Events.OnServiceUdp(session, record, now);
                     break;
+                case RecordType.Ip when _options.TakesPackets:
+                    _context.Events.OnServicePacket(session, record, now);
+                    break;
                 case RecordType.Probe when record.Length == 8:
                     session.Joint?.TryRecord(RecordType.Answer, record, now);
                     break;
@@ -441,6 +444,7 @@ internal sealed partial class HiddenService : IHiddenPathOwner, IDisposable
         DropJoint(session, now);
         session.Quic?.Abandon(now);
         session.Dispose();
+        _context.Events.OnServiceSessionEnded(session);
     }
 
     private bool HasRoom()

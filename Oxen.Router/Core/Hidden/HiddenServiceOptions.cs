@@ -24,6 +24,9 @@ internal sealed class HiddenServiceOptions
     /// <summary>It is an exit: streams and datagrams to the outside are given to whoever serves it. Not announced; who asks is told.</summary>
     public bool IsExit { get; init; }
 
+    /// <summary>It takes IP packets (<see cref="ServicePackets"/>), and announces that.</summary>
+    public bool TakesPackets { get; init; }
+
     /// <summary>Clients that are answered a second, each with a path of its own, and after a rest.</summary>
     public double AnswersPerSecond { get; init; } = 10;
 

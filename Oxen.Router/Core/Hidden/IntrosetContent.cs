@@ -12,7 +12,7 @@ namespace Oxen.Router.Core.Hidden;
 // 1216     8   id of the session key (OnionKeyPair.ComputeId)
 // 1224    32   effort seed
 // 1256     4   suggested effort
-// 1260     1   flags (zero)
+// 1260     1   flags: 1 the service takes IP packets; the others are zero
 // 1261     1+  introductions, 1 to 8: router id 32, authentication key 32; no two with one key
 //    .     1+  ports, at most 16: protocol 1 (6 TCP, 17 UDP), port 2; ascending, each once
 //    .     1+  SRV, at most 8: name 1+n (n <= 63), priority 2, weight 2, port 2, target 1+n (n <= 255; empty: this service)
@@ -43,6 +43,7 @@ internal sealed class IntrosetContent
     public const int MaxTexts = 8;
     public const int SeedBytes = 32;
 
+    private const byte PacketsFlag = 1;
     private const int MaxNameBytes = 63;
     private const int MaxTextBytes = 255;
 
@@ -59,6 +60,9 @@ internal sealed class IntrosetContent
     public uint SuggestedEffort { get; init; }
 
     public required IReadOnlyList<IntroductionPoint> Introductions { get; init; }
+
+    /// <summary>The service takes IP packets.</summary>
+    public bool TakesPackets { get; init; }
 
     public IReadOnlyList<ServicePort> Ports { get; init; } = [];
 
@@ -81,7 +85,7 @@ internal sealed class IntrosetContent
         writer.UInt64(SessionKeyId);
         writer.Put(EffortSeed);
         writer.UInt32(SuggestedEffort);
-        writer.Byte(0);
+        writer.Byte(TakesPackets ? PacketsFlag : (byte)0);
         writer.Byte((byte)Introductions.Count);
         foreach (IntroductionPoint point in Introductions)
         {
@@ -129,7 +133,7 @@ internal sealed class IntrosetContent
         byte[] seed = reader.Take(SeedBytes).ToArray();
         uint effort = reader.UInt32();
         byte flags = reader.Byte();
-        if (reader.Failed || flags != 0 || keyId != OnionKeyPair.ComputeId(x, kem) || !OnionKeyPair.AreUsable(x, kem)) return false;
+        if (reader.Failed || (flags & ~PacketsFlag) != 0 || keyId != OnionKeyPair.ComputeId(x, kem) || !OnionKeyPair.AreUsable(x, kem)) return false;
 
         int count = reader.Byte();
         if (count is 0 or > MaxIntroductions) return false;
@@ -174,7 +178,7 @@ internal sealed class IntrosetContent
         content = new IntrosetContent
         {
             SessionX = x, SessionKem = kem, SessionKeyId = keyId, EffortSeed = seed, SuggestedEffort = effort,
-            Introductions = points, Ports = ports, ServiceRecords = records, Texts = texts,
+            TakesPackets = flags == PacketsFlag, Introductions = points, Ports = ports, ServiceRecords = records, Texts = texts,
         };
         return true;
     }

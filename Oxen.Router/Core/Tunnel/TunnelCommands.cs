@@ -1,3 +1,5 @@
+using System.Buffers.Binary;
+using System.Net;
 using Oxen.Router.Core.Onion;
 using Oxen.Router.Core.Paths;
 using Oxen.Router.Core.Relay;
@@ -8,7 +10,13 @@ namespace Oxen.Router.Core.Tunnel;
 // one exit session with its leased addresses (its number is the lease's), at a client the exit session of the tunnel.
 
 /// <summary>One IPv4 and one IPv6 address, as numbers (the first byte on the wire is the most significant one).</summary>
-internal readonly record struct InnerAddresses(uint IPv4, UInt128 IPv6);
+internal readonly record struct InnerAddresses(uint IPv4, UInt128 IPv6)
+{
+    /// <summary>0 where there is none.</summary>
+    public static InnerAddresses From(IPAddress? four, IPAddress? six) => new(
+        four is null ? 0 : BinaryPrimitives.ReadUInt32BigEndian(four.GetAddressBytes()),
+        six is null ? 0 : BinaryPrimitives.ReadUInt128BigEndian(six.GetAddressBytes()));
+}
 
 /// <summary>To every shard: the peer exists. `Leased` is what the exit leased to it, and the only source (client: after translation) that passes.</summary>
 internal sealed record OpenTunnelPeer(int Peer, InnerAddresses Leased) : ShardCommand;

@@ -27,19 +27,32 @@ internal sealed partial class ConfigReader
         else if (ttl > lifetime) Report(section.Values[section.Values.ContainsKey("ttl") ? "ttl" : "lifetime"].Value!.Span, ConfigDiagnostic.Contradiction, "`ttl` is longer than `lifetime`: programs would keep an address that stands for another service by then", "Set `ttl` to at most `lifetime`.");
         uint mark = (uint)Integer(section, "mark", new DnsConfig().Mark, 1, LastNumber);
         if (tun is not null && mark == tun.Mark) Report(section.Values.TryGetValue("mark", out KeyValueSyntax? item) ? item.Value!.Span : span, ConfigDiagnostic.Contradiction, $"the mark {mark} is that of [tun], whose packets pass by the tunnel", "Choose another `mark` in [dns].");
+        string? packets = PacketInterface(section, tun);
         return new DnsConfig
         {
             Service = defaults with
             {
                 Forward = forward,
                 Servers = servers,
-                Map = new AddressMapOptions { IPv4 = four, IPv6 = six, Lifetime = lifetime < TimeSpan.FromSeconds(1) ? TimeSpan.FromSeconds(1) : lifetime },
+                Map = new AddressMapOptions { IPv4 = four, IPv6 = six, Packets = packets is not null, Lifetime = lifetime < TimeSpan.FromSeconds(1) ? TimeSpan.FromSeconds(1) : lifetime },
                 Zones = new OnionZoneOptions { AddressTtl = ttl },
                 Host = new DnsHostOptions { Listen = listen, Clients = clients },
             },
             Mapped = Truth(section, "mapped", true),
+            Packets = packets,
             Mark = mark,
         };
+    }
+
+    private string? PacketInterface(ConfigSection section, TunConfig? tun)
+    {
+        if (!section.Values.TryGetValue("packets", out KeyValueSyntax? item)) return null;
+        string name = InterfaceName(section, "packets", "");
+        SourceSpan at = item.Value!.Span;
+        if (name.Length == 0) return null;
+        if (!Truth(section, "mapped", true)) Report(at, ConfigDiagnostic.Contradiction, "`packets` is the interface for packets to mapped addresses, and `mapped` is false", "Leave `packets` out, or write mapped = true.");
+        else if (name == tun?.Name) Report(at, ConfigDiagnostic.Contradiction, $"{name} is the interface of [tun]", "Choose another name.");
+        return name;
     }
 
     private void CheckForwarding(ConfigSection section, DnsForward forward, IReadOnlyList<IPEndPoint> listen, IReadOnlyList<IPEndPoint> servers, IPNetwork? four, IPNetwork? six)

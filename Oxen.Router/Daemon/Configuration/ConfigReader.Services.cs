@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net;
 using System.Text;
 using Oxen.Router.Core.Hidden;
 using Oxen.Router.Native.Sodium;
@@ -38,13 +39,15 @@ internal sealed partial class ConfigReader
             if (client.PacketSize != Core.Onion.SizeClass.Full) Report(section.Span!.Value, ConfigDiagnostic.Contradiction, "a hidden service needs packets of the full size, and `packet_size` is \"reduced\"", "Set packet_size = \"full\" in [client].");
             string name = ServiceName(section);
             bool isExit = Truth(section, "exit", false);
+            ServiceTunnelConfig? tunnel = ServiceTunnel(section, services);
             if (name.Length > 0 && services.Exists(s => s.Name == name)) Report(section.Values["name"].Value!.Span, ConfigDiagnostic.WrongValue, $"two services are named \"{name}\"", "");
             services.Add(new ServiceConfig
             {
                 Name = name,
                 KeyFile = Path(section, "key", required: true),
-                Ports = Ports(section, isExit),
+                Ports = Ports(section, isExit || tunnel is not null),
                 IsExit = isExit,
+                Tunnel = tunnel,
                 Texts = Texts(section),
                 Records = Records(section),
                 Clients = Clients(section),
@@ -57,6 +60,27 @@ internal sealed partial class ConfigReader
 
         return services;
     }
+
+    private ServiceTunnelConfig? ServiceTunnel(ConfigSection section, List<ServiceConfig> others)
+    {
+        (IPNetwork four, IPNetwork? six) = Pool(section, ServiceTunnelConfig.DefaultPool4, ServiceTunnelConfig.DefaultPool6);
+        if (!section.Values.TryGetValue("tun", out KeyValueSyntax? item))
+        {
+            if (section.Values.TryGetValue("pool", out KeyValueSyntax? pool)) Report(pool.Value!.Span, ConfigDiagnostic.Contradiction, "`pool` has the addresses of `tun`, which is not there", "Write tun = \"oxens0\", or leave `pool` out.");
+            return null;
+        }
+
+        string name = InterfaceName(section, "tun", "");
+        foreach (ServiceTunnelConfig other in others.Select(o => o.Tunnel).OfType<ServiceTunnelConfig>())
+        {
+            if (other.Name == name) Report(item.Value!.Span, ConfigDiagnostic.WrongValue, $"two services have the interface {name}", "Give each its own name and `pool`.");
+            else if (Overlap(other.Pool4, four) || (other.Pool6 is { } a && six is { } b && Overlap(a, b))) Report(item.Value!.Span, ConfigDiagnostic.Contradiction, $"the interfaces {other.Name} and {name} have addresses of one network", "Write another `pool`.");
+        }
+
+        return new ServiceTunnelConfig(name, four, six);
+    }
+
+    private static bool Overlap(IPNetwork a, IPNetwork b) => a.Contains(b.BaseAddress) || b.Contains(a.BaseAddress);
 
     private string ServiceName(ConfigSection section)
     {

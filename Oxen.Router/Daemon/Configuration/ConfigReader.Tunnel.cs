@@ -39,7 +39,7 @@ internal sealed partial class ConfigReader
     private ExitTunnelConfig? ExitTunnel(ConfigSection section, RouterRoles roles)
     {
         bool on = Truth(section, "tunnel", false);
-        (IPNetwork four, IPNetwork? six) = Pool(section);
+        (IPNetwork four, IPNetwork? six) = Pool(section, ExitTunnelConfig.DefaultPool4, ExitTunnelConfig.DefaultPool6);
         var config = new ExitTunnelConfig
         {
             Tun = InterfaceName(section, "tun", "oxenx0"),
@@ -95,9 +95,9 @@ internal sealed partial class ConfigReader
         return found;
     }
 
-    private (IPNetwork Four, IPNetwork? Six) Pool(ConfigSection section)
+    private (IPNetwork Four, IPNetwork? Six) Pool(ConfigSection section, IPNetwork default4, IPNetwork? default6)
     {
-        if (!section.Values.TryGetValue("pool", out KeyValueSyntax? item)) return (ExitTunnelConfig.DefaultPool4, ExitTunnelConfig.DefaultPool6);
+        if (!section.Values.TryGetValue("pool", out KeyValueSyntax? item)) return (default4, default6);
         IPNetwork? four = null, six = null;
         int before = _diagnostics.Count;
         foreach ((string text, SourceSpan span) in Strings(item, "pool"))
@@ -113,8 +113,8 @@ internal sealed partial class ConfigReader
             else six = network;
         }
 
-        if (four is null && _diagnostics.Count == before) Report(item.Value!.Span, ConfigDiagnostic.WrongValue, "`pool` has no IPv4 network", "Write pool = [\"10.97.0.0/16\", \"fd6f:7865:6e00:1::/64\"]; the IPv6 one may be left out.");
-        return (four ?? ExitTunnelConfig.DefaultPool4, six);
+        if (four is null && _diagnostics.Count == before) Report(item.Value!.Span, ConfigDiagnostic.WrongValue, "`pool` has no IPv4 network", $"Write pool = [\"{default4}\", \"{default6}\"]; the IPv6 one may be left out.");
+        return (four ?? default4, six);
     }
 
     private bool Truth(ConfigSection section, string key, bool otherwise)

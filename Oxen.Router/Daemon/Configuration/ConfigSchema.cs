@@ -15,7 +15,7 @@ internal static class ConfigSchema
         ["ledger"] = ["genesis", "store", "snapshot", "subnames", "follow", "listen", "interval", "sign"],
         ["exit"] = ["rules", "except", "ranges", "tokens", "connect_time", "udp_idle", "tunnel", "tun", "pool", "connections", "nat"],
         ["tun"] = ["name", "addresses", "ranges", "routes", "queue", "table", "mark", "priority", "kill_switch", "kill_switch_lan"],
-        ["dns"] = ["listen", "forward", "servers", "clients", "ranges", "lifetime", "ttl", "mapped", "mark"],
+        ["dns"] = ["listen", "forward", "servers", "clients", "ranges", "lifetime", "ttl", "mapped", "packets", "mark"],
         ["swarm"] = ["data", "listen", "seed", "rate", "size", "account_size", "proxy", "proxy_hosts", "origins", "files", "file_size", "pro_file_size", "pro_key", "pro_revocations"],
         ["log"] = ["level", "format"],
     };
@@ -23,7 +23,7 @@ internal static class ConfigSchema
     /// <summary>Sections that may stand in a file more than once, in double brackets.</summary>
     public static readonly IReadOnlyDictionary<string, IReadOnlyList<string>> Tables = new Dictionary<string, IReadOnlyList<string>>(StringComparer.Ordinal)
     {
-        ["service"] = ["name", "key", "ports", "exit", "texts", "srv", "clients", "instance", "introductions", "sessions", "streams"],
+        ["service"] = ["name", "key", "ports", "exit", "tun", "pool", "texts", "srv", "clients", "instance", "introductions", "sessions", "streams"],
         ["client.exits"] = ["ranges", "exits", "token"],
     };
 }

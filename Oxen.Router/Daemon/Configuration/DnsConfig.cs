@@ -10,6 +10,9 @@ internal sealed record DnsConfig
     /// <summary>Connections to mapped addresses are taken (routes, rules of nft). False: what becomes of them is the user's.</summary>
     public bool Mapped { get; init; } = true;
 
+    /// <summary>Name of the interface for IP packets to services that take them; null: there is none.</summary>
+    public string? Packets { get; init; }
+
     /// <summary>Mark of packets to mapped addresses that the door takes.</summary>
     public uint Mark { get; init; } = 18501;
 }

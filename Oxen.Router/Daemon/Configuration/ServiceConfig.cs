@@ -17,6 +17,9 @@ internal sealed record ServiceConfig
     /// <summary>Its clients reach the outside through it, as the rules of [exit] allow.</summary>
     public bool IsExit { get; init; }
 
+    /// <summary>It takes its clients' IP packets; null: connections and datagrams alone.</summary>
+    public ServiceTunnelConfig? Tunnel { get; init; }
+
     public IReadOnlyList<string> Texts { get; init; } = [];
 
     public IReadOnlyList<ServiceRecord> Records { get; init; } = [];
@@ -35,6 +38,17 @@ internal sealed record ServiceConfig
 
     /// <summary>Streams of all its clients together.</summary>
     public int Streams { get; init; } = 1024;
+}
+
+/// <summary>The interface by which a service takes IP packets: `tun` of [[service]].</summary>
+/// <param name="Name">Of the interface.</param>
+/// <param name="Pool4">Base + 1 is the service's own address, those behind it are leased to its clients.</param>
+/// <param name="Pool6">Null: IPv4 only.</param>
+internal sealed record ServiceTunnelConfig(string Name, IPNetwork Pool4, IPNetwork? Pool6)
+{
+    public static IPNetwork DefaultPool4 { get; } = IPNetwork.Parse("10.96.0.0/16");
+
+    public static IPNetwork DefaultPool6 { get; } = IPNetwork.Parse("fd6f:7865:6e00:4::/64");
 }
 
 /// <summary>What stands behind a port of a service: a TCP or UDP socket, or a Unix socket in place of TCP.</summary>

@@ -1,11 +1,15 @@
+using System.Net;
 using System.Net.Sockets;
 using Oxen.Router.Client;
+using Oxen.Router.Core.Packets;
+using Oxen.Router.Core.Tunnel;
 using Oxen.Router.Daemon.Configuration;
 using Oxen.Router.Daemon.Status;
 using Oxen.Router.Daemon.Terminal;
 using Oxen.Router.Dns;
 using Oxen.Router.Exit;
 using Oxen.Router.Mapped;
+using Oxen.Router.Tun;
 
 namespace Oxen.Router.Daemon.Run;
 
@@ -15,6 +19,8 @@ internal sealed class DnsEnd : IAsyncDisposable
     private readonly DnsConfig _config;
     private MappedDoor? _door;
     private MappedRules? _rules;
+    private TunInterface? _tun;
+    private PacketDoor? _packets;
 
     private DnsEnd(DnsConfig config, DnsService service)
     {
@@ -30,8 +36,11 @@ internal sealed class DnsEnd : IAsyncDisposable
     /// <param name="streams">The client's paths.</param>
     /// <param name="reach">Connections to services, and their short names; null: the client makes none, and mapped addresses take none.</param>
     /// <param name="records">What services announce; null: nothing.</param>
+    /// <param name="packets">IP packets to services that take them.</param>
+    /// <param name="drops">Of such packets.</param>
+    /// <param name="lost">The interface for them is gone.</param>
     /// <exception cref="UserException">It cannot listen, or the machine refuses routes or rules; with what to do.</exception>
-    public static async Task<DnsEnd> OpenAsync(DnsConfig config, IOnionStreams streams, ServiceReach? reach, IServiceRecords? records, TimeProvider time)
+    public static async Task<DnsEnd> OpenAsync(DnsConfig config, IOnionStreams streams, ServiceReach? reach, IServiceRecords? records, IServicePackets packets, SharedDropCounters drops, Action<Exception> lost, TimeProvider time)
     {
         DnsEnd end;
         try
@@ -45,6 +54,7 @@ internal sealed class DnsEnd : IAsyncDisposable
 
         try
         {
+            if (config.Mapped && config.Packets is not null) end.OpenPackets(config.Packets, packets, drops, lost, time);
             if (config.Mapped && reach is not null) end.OpenDoor(reach, time);
             return end;
         }
@@ -66,8 +76,26 @@ internal sealed class DnsEnd : IAsyncDisposable
     {
         _rules?.Dispose();
         if (_door is not null) await _door.DisposeAsync().ConfigureAwait(false);
+        if (_packets is not null) await _packets.DisposeAsync().ConfigureAwait(false);
+        _tun?.Dispose();
         await Service.DisposeAsync().ConfigureAwait(false);
-        (_rules, _door) = (null, null);
+        (_rules, _door, _packets, _tun) = (null, null, null, null);
+    }
+
+    private void OpenPackets(string name, IServicePackets services, SharedDropCounters drops, Action<Exception> lost, TimeProvider time)
+    {
+        IPAddress? four = Own(Service.Map.PacketsIPv4), six = Own(Service.Map.PacketsIPv6);
+        _tun = TunnelEnd.Open(new TunInterfaceOptions
+        {
+            Name = name,
+            Mtu = TunnelConstants.InnerMtu,
+            Addresses = [.. new[] { four, six }.OfType<IPAddress>().Select(a => new InterfaceAddress(a, a.AddressFamily == AddressFamily.InterNetwork ? 32 : 128))],
+            Ranges = [.. new[] { Service.Map.PacketsIPv4, Service.Map.PacketsIPv6 }.OfType<IPNetwork>()],
+            SuperPackets = false,
+        });
+        _packets = new PacketDoor(Service.Map, services, _tun.Queues[0], InnerAddresses.From(four, _tun.HasIPv6 ? six : null), drops, time, lost);
+
+        static IPAddress? Own(IPNetwork? half) => half is { } range ? TunnelEnd.Plus(range.BaseAddress, 1) : null;
     }
 
     private void OpenDoor(ServiceReach reach, TimeProvider time)
@@ -76,7 +104,7 @@ internal sealed class DnsEnd : IAsyncDisposable
         try
         {
             _door = MappedDoor.Open(Service.Map, reach.Streams, reach.Datagrams, new MappedDoorOptions(), Service.Counters, time);
-            _rules = MappedRules.Open(Service.Map, _door.PortIPv4, _door.PortIPv6, _config.Mark);
+            _rules = MappedRules.Open(Service.Map, _door.PortIPv4, _door.PortIPv6, _config.Mark, _config.Packets);
         }
         catch (SocketException e)
         {

@@ -234,11 +234,11 @@ internal sealed class RouterProcess : IAsyncDisposable
                 if (_doors.Http is { } http) RouterLog.DoorOpen(_log, "HTTP", http.ToString());
             }
 
-            foreach (ServiceConfig service in _config.Services) _services.Add(await ServiceRunner.StartAsync(service, _client.Hidden!, _config.Exit, _log, _time, cancel).ConfigureAwait(false));
+            foreach (ServiceConfig service in _config.Services) _services.Add(await ServiceRunner.StartAsync(service, _client.Hidden!, _config.Exit, _client.Hidden!.Drops, _log, _time, cancel).ConfigureAwait(false));
             if (_config.Dns is { } dns)
             {
                 var reach = new ServiceReach(_client.Hidden!.Clients, _client.Hidden.Clients, _names?.Source);
-                _dns = await DnsEnd.OpenAsync(WithOwnService(dns), client, reach, new ServiceAnnouncements(_client.Hidden.Clients, OwnAnnouncements()), _time).ConfigureAwait(false);
+                _dns = await DnsEnd.OpenAsync(WithOwnService(dns), client, reach, new ServiceAnnouncements(_client.Hidden.Clients, OwnAnnouncements()), _client.Hidden.Clients, _client.Hidden.Drops, trouble => RouterLog.PacketsLost(_log, dns.Packets!, trouble.Message), _time).ConfigureAwait(false);
                 if (_dns.Recovered) RouterLog.MappedRecovered(_log);
                 RouterLog.ResolverOpen(_log, string.Join(", ", _dns.Service.EndPoints), dns.Service.Forward.ToString().ToLowerInvariant());
             }
@@ -284,7 +284,7 @@ internal sealed class RouterProcess : IAsyncDisposable
     private Dictionary<ServiceAddress, ServiceRecords> OwnAnnouncements()
     {
         var own = new Dictionary<ServiceAddress, ServiceRecords>();
-        foreach ((ServiceConfig config, ServiceRunner runner) in _config.Services.Zip(_services)) own[runner.Address] = ServiceAnnouncements.From([.. config.Ports.Select(p => p.Port)], config.Records, [.. config.Texts.Select(System.Text.Encoding.ASCII.GetBytes)]);
+        foreach ((ServiceConfig config, ServiceRunner runner) in _config.Services.Zip(_services)) own[runner.Address] = ServiceAnnouncements.From([.. config.Ports.Select(p => p.Port)], config.Records, [.. config.Texts.Select(System.Text.Encoding.ASCII.GetBytes)], config.Tunnel is not null);
         return own;
     }
 

@@ -48,9 +48,9 @@ internal sealed class TunnelEnd : IDisposable
             Mark = config.Mark,
             RulePriority = config.Priority,
         });
-        var own = new InnerAddresses(
-            Four(config.Addresses.FirstOrDefault(a => a.Address.AddressFamily == AddressFamily.InterNetwork).Address),
-            tun.HasIPv6 ? Six(config.Addresses.FirstOrDefault(a => a.Address.AddressFamily == AddressFamily.InterNetworkV6).Address) : 0);
+        var own = InnerAddresses.From(
+            config.Addresses.FirstOrDefault(a => a.Address.AddressFamily == AddressFamily.InterNetwork).Address,
+            tun.HasIPv6 ? config.Addresses.FirstOrDefault(a => a.Address.AddressFamily == AddressFamily.InterNetworkV6).Address : null);
         return new TunnelEnd(tun, null, new TunnelOptions { IsClient = true, Own = own, MergeUdp = tun.MergesUdp });
     }
 
@@ -74,8 +74,7 @@ internal sealed class TunnelEnd : IDisposable
                 Ranges = six ? [config.Pool4, config.Pool6!.Value] : [config.Pool4],
             });
             six &= tun.HasIPv6;
-            UInt128 base6 = six ? Six(config.Pool6!.Value.BaseAddress) : 0;
-            uint base4 = Four(config.Pool4.BaseAddress);
+            (uint base4, UInt128 base6) = InnerAddresses.From(config.Pool4.BaseAddress, six ? config.Pool6!.Value.BaseAddress : null);
             return new TunnelEnd(tun, nat, new TunnelOptions
             {
                 IsClient = false,
@@ -103,7 +102,8 @@ internal sealed class TunnelEnd : IDisposable
         _nat?.Dispose();
     }
 
-    private static TunInterface Open(TunInterfaceOptions options)
+    /// <exception cref="UserException">The machine refuses, with what to do.</exception>
+    public static TunInterface Open(TunInterfaceOptions options)
     {
         try
         {
@@ -137,11 +137,7 @@ internal sealed class TunnelEnd : IDisposable
         return new UserException(ExitCode.Environment, code, $"address translation for {tun}: {e.Message}", remedy, e);
     }
 
-    private static uint Four(IPAddress? address) => address is null ? 0 : BinaryPrimitives.ReadUInt32BigEndian(address.GetAddressBytes());
-
-    private static UInt128 Six(IPAddress? address) => address is null ? 0 : BinaryPrimitives.ReadUInt128BigEndian(address.GetAddressBytes());
-
-    private static IPAddress Plus(IPAddress address, uint more)
+    public static IPAddress Plus(IPAddress address, uint more)
     {
         byte[] bytes = address.GetAddressBytes();
         Span<byte> tail = bytes.AsSpan(bytes.Length - 4);

@@ -5,6 +5,7 @@ using System.Text;
 using Microsoft.Extensions.Logging;
 using Oxen.Router.Client;
 using Oxen.Router.Core.Hidden;
+using Oxen.Router.Core.Packets;
 using Oxen.Router.Core.Wire;
 using Oxen.Router.Daemon.Configuration;
 using Oxen.Router.Daemon.Keys;
@@ -26,13 +27,15 @@ internal sealed class ServiceRunner : IAsyncDisposable
     private readonly Dictionary<ushort, PortMapping> _ports;
     private readonly ServiceDatagramPump _datagrams;
     private readonly ServiceExit? _exit;
+    private readonly ServiceTunnel? _tunnel;
     private readonly CancellationTokenSource _stop = new();
     private Task _work = Task.CompletedTask;
     private int _open;
 
-    private ServiceRunner(ServiceConfig config, IHostedService service, ExitConfig outside, ILogger log, TimeProvider time)
+    private ServiceRunner(ServiceConfig config, IHostedService service, ExitConfig outside, ServiceTunnel? tunnel, ILogger log, TimeProvider time)
     {
         _config = config;
+        _tunnel = tunnel;
         _service = service;
         _log = log;
         _ports = config.Ports.Where(p => !p.IsUdp).ToDictionary(p => p.Port.Port);
@@ -45,15 +48,18 @@ internal sealed class ServiceRunner : IAsyncDisposable
     public ServiceAddress Address => _service.Address;
 
     /// <param name="outside">Where a service goes that is an exit.</param>
-    /// <exception cref="Terminal.UserException">The key file is missing, open or damaged.</exception>
-    public static Task<ServiceRunner> StartAsync(ServiceConfig config, IServiceHosting hosting, ExitConfig outside, ILogger log, TimeProvider time, CancellationToken cancel) =>
-        StartAsync(config, ServiceKeyFile.LoadService(config.KeyFile).Seed, hosting, outside, log, time, cancel);
+    /// <param name="drops">Of what the service drops outside of the router.</param>
+    /// <exception cref="Terminal.UserException">The key file is missing, open or damaged, or the machine refuses the interface.</exception>
+    public static Task<ServiceRunner> StartAsync(ServiceConfig config, IServiceHosting hosting, ExitConfig outside, SharedDropCounters drops, ILogger log, TimeProvider time, CancellationToken cancel) =>
+        StartAsync(config, ServiceKeyFile.LoadService(config.KeyFile).Seed, hosting, outside, drops, log, time, cancel);
 
     /// <param name="seed">Of the service's key; wiped when it returns.</param>
-    public static async Task<ServiceRunner> StartAsync(ServiceConfig config, byte[] seed, IServiceHosting hosting, ExitConfig outside, ILogger log, TimeProvider time, CancellationToken cancel)
+    public static async Task<ServiceRunner> StartAsync(ServiceConfig config, byte[] seed, IServiceHosting hosting, ExitConfig outside, SharedDropCounters drops, ILogger log, TimeProvider time, CancellationToken cancel)
     {
+        ServiceTunnel? tunnel = null;
         try
         {
+            if (config.Tunnel is { } packets) tunnel = new ServiceTunnel(packets, config.Sessions, drops, log);
             IHostedService service = await hosting.HostAsync(
                 new HiddenServiceOptions
                 {
@@ -66,9 +72,12 @@ internal sealed class ServiceRunner : IAsyncDisposable
                     Clients = config.Clients,
                     MaxSessions = config.Sessions,
                     IsExit = config.IsExit,
+                    TakesPackets = tunnel is not null,
                 },
                 cancel).ConfigureAwait(false);
-            var runner = new ServiceRunner(config, service, outside, log, time);
+            var runner = new ServiceRunner(config, service, outside, tunnel, log, time);
+            tunnel?.Begin(service);
+            tunnel = null; // the runner's now
             RouterLog.ServiceBegins(log, config.Name, service.Address.ToString());
             runner._work = Task.WhenAll(runner.AcceptAsync(), runner._datagrams.RunAsync(runner._stop.Token), runner.TellAsync(), runner._exit?.SweepAsync(runner._stop.Token) ?? Task.CompletedTask);
             return runner;
@@ -79,6 +88,7 @@ internal sealed class ServiceRunner : IAsyncDisposable
         }
         finally
         {
+            tunnel?.Dispose();
             CryptographicOperations.ZeroMemory(seed);
         }
     }
@@ -95,6 +105,7 @@ internal sealed class ServiceRunner : IAsyncDisposable
         await _service.DisposeAsync().ConfigureAwait(false);
         await _work.ConfigureAwait(false);
         _exit?.Dispose();
+        _tunnel?.Dispose();
         _stop.Dispose();
     }
 

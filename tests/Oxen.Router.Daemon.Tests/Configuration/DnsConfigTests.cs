@@ -38,6 +38,9 @@ public sealed class DnsConfigTests
         Assert.Equal(["192.168.7.0/24"], dns.Host.Clients.Select(c => c.ToString()));
         Assert.Equal((DnsForward.Upstream, "192.0.2.53:53", "172.16.0.0/24", null), (dns.Forward, Assert.Single(dns.Servers).ToString(), dns.Map.IPv4.ToString(), dns.Map.IPv6));
         Assert.Equal((TimeSpan.FromMinutes(10), TimeSpan.FromSeconds(5)), (dns.Map.Lifetime, dns.Zones.AddressTtl));
+        Assert.Equal((null, false), (dns.Map.Packets ? "" : null, Good(Dns).Dns!.Packets is not null));
+        DnsConfig packets = Good(Dns + "packets = \"oxenp0\"\n").Dns!;
+        Assert.Equal(("oxenp0", true), (packets.Packets, packets.Service.Map.Packets));
         Assert.Equal(TimeSpan.FromSeconds(7), Good(Dns + "lifetime = \"7 s\"\n").Dns!.Service.Zones.AddressTtl);
     }
 
@@ -56,6 +59,9 @@ public sealed class DnsConfigTests
     [InlineData(Dns + "servers = [\"10.99.3.4:53\"]\n", "6:11: error OXN1007: the resolver 10.99.3.4:53 is in the range of mapped addresses")]
     [InlineData(Dns + "servers = [\"9.9.9.9:0\"]\n", "6:11: error OXN1005: 9.9.9.9:0 is no resolver's address")]
     [InlineData(Dns + "forward = \"upstream\"\nservers = [\"127.0.0.1:53\"]\n", "7:11: error OXN1007: the resolver 127.0.0.1:53 is this one: it would ask itself")]
+    [InlineData(Dns + "packets = \"a b\"\n", "6:11: error OXN1005: `packets` expects a name for a network interface")]
+    [InlineData(Dns + "packets = \"oxenp0\"\nmapped = false\n", "6:11: error OXN1007: `packets` is the interface for packets to mapped addresses, and `mapped` is false")]
+    [InlineData(Dns + "packets = \"oxen0\"\n[tun]\n", "6:11: error OXN1007: oxen0 is the interface of [tun]")]
     [InlineData(Dns + "ranges = [\"192.0.2.0/24\"]\n", "6:11: error OXN1005: 192.0.2.0/24 is no private range: its addresses are somebody's")]
     [InlineData(Dns + "ranges = [\"10.0.0.0/30\"]\n", "6:11: error OXN1005: the range 10.0.0.0/30 is none from /8 to /29")]
     [InlineData(Dns + "ranges = [\"10.0.0.0/24\", \"10.1.0.0/24\"]\n", "6:26: error OXN1005: `ranges` has one network of each family")]

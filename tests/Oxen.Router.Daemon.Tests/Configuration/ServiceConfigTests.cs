@@ -25,6 +25,21 @@ public class ServiceConfigTests
         Assert.Equal([(17, 53, "[::1]:53", null), (6, 22, null, "/run/x.sock")], config.Services[1].Ports.Select(p => ((int)p.Port.Protocol, (int)p.Port.Port, p.Target?.ToString(), p.UnixPath)));
     }
 
+    [Fact]
+    public void A_service_may_take_packets_in_place_of_ports_or_beside_them()
+    {
+        const string Begin = "[[service]]\nname = \"a\"\nkey = \"k\"\ntun = \"oxens0\"\n";
+        ServiceConfig usual = Assert.Single(Read(Head + Begin, out string[] errors)!.Services);
+        Assert.Empty(errors);
+        Assert.Empty(usual.Ports);
+        Assert.Equal(new ServiceTunnelConfig("oxens0", ServiceTunnelConfig.DefaultPool4, ServiceTunnelConfig.DefaultPool6), usual.Tunnel);
+        ServiceConfig other = Assert.Single(Read(Head + Begin + "pool = [\"10.95.0.0/24\"]\nports = [\"80 -> 10.95.0.1:80\"]\n", out errors)!.Services);
+        Assert.Empty(errors);
+        Assert.Single(other.Ports);
+        Assert.Equal(("10.95.0.0/24", null), (other.Tunnel!.Pool4.ToString(), other.Tunnel.Pool6));
+        Assert.Null(Assert.Single(Read(Head + Service, out _)!.Services).Tunnel);
+    }
+
     [Theory]
     [InlineData("80")]
     [InlineData("-> 127.0.0.1:80")]
@@ -52,6 +67,9 @@ public class ServiceConfigTests
     [InlineData("[[service]]\nname = \"a\"\nkey = \"k\"\nports = [\"80 -> 127.0.0.1:1\"]\nsrv = [\"_http._tcp 80\"]\n", "name priority weight port")]
     [InlineData("[[service]]\nname = \"a\"\nkey = \"k\"\nports = [\"80 -> 127.0.0.1:1\"]\nprots = []\n", "Did you mean `ports`?")]
     [InlineData("[[service]]\nname = \"a\"\nkey = \"k\"\nports = [\"80 -> 127.0.0.1:1\", \"80 -> 127.0.0.1:2\"]\n", "named twice")]
+    [InlineData("[[service]]\nname = \"a\"\nkey = \"k\"\nports = [\"80 -> 127.0.0.1:1\"]\npool = [\"10.96.0.0/16\"]\n", "`pool` has the addresses of `tun`")]
+    [InlineData("[[service]]\nname = \"a\"\nkey = \"k\"\ntun = \"s0\"\n[[service]]\nname = \"b\"\nkey = \"l\"\ntun = \"s0\"\n", "two services have the interface s0")]
+    [InlineData("[[service]]\nname = \"a\"\nkey = \"k\"\ntun = \"s0\"\n[[service]]\nname = \"b\"\nkey = \"l\"\ntun = \"s1\"\npool = [\"10.96.8.0/24\"]\n", "have addresses of one network")]
     [InlineData("[client]\nservice_keys = [\"abc.loki: k\"]\n", "a service's address")]
     [InlineData("[client]\npacket_size = \"reduced\"\n" + Service, "packets of the full size")]
     public void What_is_wrong_with_a_service_is_told(string section, string cause)

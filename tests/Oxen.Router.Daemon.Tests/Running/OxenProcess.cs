@@ -120,8 +120,8 @@ internal sealed class OxenProcess : IAsyncDisposable
     {
         try
         {
-            // A zombie is dead: only its parent has not looked yet.
-            return !File.ReadAllText($"/proc/{process}/stat").Contains(") Z ", StringComparison.Ordinal);
+            // A zombie is dead, only its parent has not looked yet; but its first thread may be one while others still hold its sockets.
+            return !File.ReadAllText($"/proc/{process}/stat").Contains(") Z ", StringComparison.Ordinal) || Directory.GetDirectories($"/proc/{process}/task").Length > 1;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

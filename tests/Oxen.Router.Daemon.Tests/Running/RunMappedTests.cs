@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
+using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using Oxen.Router.Daemon.Demo;
@@ -92,14 +93,135 @@ public sealed class RunMappedTests : IAsyncDisposable
         await again.DisposeAsync();
         Assert.Equal("", NetworkLab.Shell(_space, "ip route show table local proto 111; ip -6 route show table local proto 111; nft list tables").Trim());
 
-        string witness = NetworkLab.Shell(_neighbour, "nft list table inet witness");
-        Assert.Equal(0, witness.Split("counter packets ")[1..].Sum(p => long.Parse(p.Split(' ')[0], System.Globalization.CultureInfo.InvariantCulture)));
+        Assert.Equal(0, Witnessed());
     }
 
-    private static void TunDemoNeeds()
+    private long Witnessed() => NetworkLab.Shell(_neighbour, "nft list table inet witness").Split("counter packets ")[1..].Sum(p => long.Parse(p.Split(' ')[0], System.Globalization.CultureInfo.InvariantCulture));
+
+    [Fact]
+    public async Task Packets_of_any_kind_reach_a_service_that_takes_them_and_nobody_else()
+    {
+        TunDemoNeeds("ping");
+        OpenSpace();
+        await using DemoTargets targets = await DemoTargets.StartAsync(new DemoPlace(_space, IPAddress.Loopback, IPAddress.IPv6Loopback, 8080, 7777, 5353), TestContext.Current.CancellationToken);
+        using JsonDocument key = JsonDocument.Parse(await TestFiles.GoodAsync("keygen", "--role", "service", "--out", _files.At("host", "machine"), "--json"));
+        string machine = key.RootElement.GetProperty("address").GetString()!;
+        string web = await NetworkAsync(
+            targets,
+            """
+
+            [[service]]
+            name = "machine"
+            key = "machine/service.key"
+            tun = "oxens0"
+            """,
+            "packets = \"oxenp0\"");
+        ProcessRouter client = _routers[^1];
+
+        // ---- names: the kinds of services have halves of their own ----
+        string four = await UntilAsync(() => Dig(machine, "A"), a => a.StartsWith("10.99.", StringComparison.Ordinal)), six = Dig(machine, "AAAA");
+        Assert.Equal(("10.99.128.2", "fd6f:7865:6e00:3:8000::2"), (four, six));
+        Assert.Equal(machine + ".", Dig("-x", six));
+        Assert.Contains("\"ip-packets\"", Dig(machine, "TXT"), StringComparison.Ordinal);
+        Assert.Equal("10.99.0.2", await UntilAsync(() => Dig(web, "A"), a => a.StartsWith("10.99.", StringComparison.Ordinal)));
+
+        // ---- ICMP ----
+        Assert.Contains(" 0% packet loss", NetworkLab.Shell(_space, $"ping -c 3 -i 0.2 -w 60 {machine}"), StringComparison.Ordinal);
+        Assert.Contains(" 0% packet loss", NetworkLab.Shell(_space, $"ping -6 -c 3 -i 0.2 -w 60 {machine}"), StringComparison.Ordinal);
+        Assert.Contains(" 0% packet loss", NetworkLab.Shell(_space, $"ping -4 -c 1 -w 60 -M do -s {1320 - 28} {machine}"), StringComparison.Ordinal);
+        Assert.NotEqual(0, NetworkLab.TryShell(_space, $"ping -4 -c 1 -w 9 -M do -s {1321 - 28} {machine}").Code);
+
+        // ---- TCP and UDP, to whatever listens at the interface's address; the service knows clients by the addresses that it leased ----
+        (string Own, string Lease, string To)[] families = [("10.96.0.1", "10.96.0.2", four), ("fd6f:7865:6e00:4::1", "fd6f:7865:6e00:4::2", six)];
+        foreach ((string own, string lease, string to) in families)
+        {
+            var at = new IPEndPoint(IPAddress.Parse(own), 9999);
+            using Socket listener = Lab.Socket(_space, at.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+            listener.Bind(at);
+            listener.Listen(8);
+            using Socket near = Lab.Socket(_space, at.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+            Task<Socket> accepting = listener.AcceptAsync(TestContext.Current.CancellationToken).AsTask();
+            await near.ConnectAsync(new IPEndPoint(IPAddress.Parse(to), 9999), TestContext.Current.CancellationToken).AsTask().WaitAsync(Patience, TestContext.Current.CancellationToken);
+            using Socket far = await accepting.WaitAsync(Patience, TestContext.Current.CancellationToken);
+            Assert.Equal(IPAddress.Parse(lease), ((IPEndPoint)far.RemoteEndPoint!).Address);
+            byte[] sent = RandomNumberGenerator.GetBytes(1 << 20);
+            Task writing = Task.Run(() =>
+            {
+                near.Send(sent);
+                near.Shutdown(SocketShutdown.Send);
+            });
+            await using var stream = new NetworkStream(far);
+            var received = new MemoryStream();
+            await stream.CopyToAsync(received, TestContext.Current.CancellationToken).WaitAsync(Patience, TestContext.Current.CancellationToken);
+            await writing;
+            Assert.Equal(sent, received.ToArray());
+
+            using Socket echo = Lab.Socket(_space, at.AddressFamily, SocketType.Dgram, ProtocolType.Udp), udp = Lab.Socket(_space, at.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
+            echo.Bind(at);
+            Task echoing = Task.Run(async () =>
+            {
+                byte[] datagram = new byte[100];
+                SocketReceiveFromResult came = await echo.ReceiveFromAsync(datagram, SocketFlags.None, new IPEndPoint(at.AddressFamily == AddressFamily.InterNetwork ? IPAddress.Any : IPAddress.IPv6Any, 0));
+                await echo.SendToAsync(datagram.AsMemory(0, came.ReceivedBytes), SocketFlags.None, came.RemoteEndPoint);
+            });
+            await udp.ConnectAsync(new IPEndPoint(IPAddress.Parse(to), 9999), TestContext.Current.CancellationToken);
+            Assert.Equal("echo", await EchoAsync(udp));
+            await echoing;
+
+            // The other way: a service does not reach what listens on its client's machine, were it on every address.
+            using Socket everywhere = Lab.Socket(_space, at.AddressFamily, SocketType.Stream, ProtocolType.Tcp), intruder = Lab.Socket(_space, at.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+            everywhere.Bind(new IPEndPoint(at.AddressFamily == AddressFamily.InterNetwork ? IPAddress.Any : IPAddress.IPv6Any, 9998));
+            everywhere.Listen(1);
+            long before = Dropped();
+            intruder.Bind(new IPEndPoint(at.Address, 0));
+            Task<bool> entered = TryConnectAsync(intruder, new IPEndPoint(IPAddress.Parse(lease), 9998));
+            await UntilAsync(() => Dropped() > before ? "dropped" : entered.IsCompleted ? "in" : "", r => r.Length > 0);
+            Assert.False(entered.IsCompletedSuccessfully && await entered);
+        }
+
+        // ---- streams go on through the other door, also to the same process ----
+        Assert.Contains("through the onion", await UntilAsync(() => NetworkLab.TryShell(_space, $"curl -sS -m 90 http://{web}/").Output, p => p.Contains("onion", StringComparison.Ordinal)), StringComparison.Ordinal);
+
+        // ---- an address that stands for nothing, and the client killed: said, and nothing leaves ----
+        Assert.Contains("Unreachable", NetworkLab.TryShell(_space, "ping -c 1 -w 30 10.99.128.77").Output, StringComparison.Ordinal);
+        client.Kill();
+        for (var watch = Stopwatch.StartNew(); OxenProcess.IsAlive(client.ProcessId);) Assert.True(watch.Elapsed < Patience);
+        Assert.NotEqual(0, NetworkLab.TryShell(_space, $"ping -c 1 -W 5 {four}").Code);
+        Assert.NotEqual(0, NetworkLab.TryShell(_space, $"ping -c 1 -W 5 {six}").Code);
+
+        await StartAsync("client");
+        Assert.Equal(four, await UntilAsync(() => Dig(machine, "A"), a => a.Length > 0));
+        Assert.Contains(" 0% packet loss", NetworkLab.Shell(_space, $"ping -c 1 -w 60 {machine}"), StringComparison.Ordinal);
+        foreach (ProcessRouter router in _routers[^3..].AsEnumerable().Reverse()) // the client, the one that was killed, the host
+        {
+            _routers.Remove(router);
+            await router.DisposeAsync();
+        }
+
+        Assert.Equal("", NetworkLab.Shell(_space, "ip -o link show | grep oxen || true; ip route show table all proto 111; nft list tables").Trim());
+        Assert.Equal(0, Witnessed());
+
+        long Dropped() => NetworkLab.Shell(_space, "nft list chain inet oxen_mapped input").Split('\n').Where(l => l.Contains("oxenp0", StringComparison.Ordinal) && l.Contains("drop", StringComparison.Ordinal)).Sum(l => long.Parse(l.Split("packets ")[1].Split(' ')[0], System.Globalization.CultureInfo.InvariantCulture));
+    }
+
+    // The end of the test ends it: nothing answers.
+    private static async Task<bool> TryConnectAsync(Socket socket, IPEndPoint to)
+    {
+        try
+        {
+            await socket.ConnectAsync(to);
+            return true;
+        }
+        catch (SocketException)
+        {
+            return false;
+        }
+    }
+
+    private static void TunDemoNeeds(params string[] more)
     {
         Assert.SkipWhen(NetworkLab.Missing is not null, NetworkLab.Missing ?? "");
-        foreach (string program in new[] { "nft", "dig", "curl" }) Assert.SkipUnless(LabNeeds.Has(program), $"{program} is not installed");
+        foreach (string program in (string[])["nft", "dig", "curl", .. more]) Assert.SkipUnless(LabNeeds.Has(program), $"{program} is not installed");
     }
 
     // A machine with a neighbour that is its default route, and counts what of names and mapped addresses gets there.
@@ -125,7 +247,7 @@ public sealed class RunMappedTests : IAsyncDisposable
     }
 
     /// <summary>Relays, an exit, a host of a service and a client; gives the service's name.</summary>
-    private async Task<string> NetworkAsync(DemoTargets targets)
+    private async Task<string> NetworkAsync(DemoTargets targets, string moreServices = "", string moreDns = "")
     {
         string[] relays = [.. Enumerable.Range(1, Relays).Select(i => $"relay-{i}")];
         for (int i = 0; i < Relays; i++) _files.AddRelay(relays[i], (byte)(171 + i));
@@ -145,6 +267,7 @@ public sealed class RunMappedTests : IAsyncDisposable
             ports = ["80 -> 127.0.0.1:{targets.WebPort}", "7/udp -> 127.0.0.1:{targets.UdpPort}"]
             texts = ["a test"]
             srv = ["_http._tcp 0 0 80"]
+            {moreServices}
             """);
         _files.Configure("client", "roles = [\"client\"]", $"""
             [client]
@@ -155,6 +278,7 @@ public sealed class RunMappedTests : IAsyncDisposable
 
             [dns]
             servers = ["{targets.Names.EndPoint}"]
+            {moreDns}
             """);
         await _files.SignAsync([.. relays, "exit"]);
         await Task.WhenAll(relays.Append("exit").Append("host").Select(StartAsync));

@@ -51,6 +51,40 @@ public class AddressMapTests
     }
 
     [Fact]
+    public void Services_that_take_packets_have_the_upper_half()
+    {
+        var map = new AddressMap(new AddressMapOptions { Packets = true, Capacity = 2, Lifetime = Hour }, _time);
+        Assert.Equal((IPNetwork.Parse("10.99.128.0/17"), IPNetwork.Parse("fd6f:7865:6e00:3:8000::/65")), (map.PacketsIPv4!.Value, map.PacketsIPv6!.Value));
+        for (int i = 0; i < 2; i++)
+        {
+            Assert.True(map.TryAssign(DnsRig.Service(i), out MappedAddresses low));
+            Assert.True(map.TryAssign(DnsRig.Service(10 + i), out MappedAddresses high, packets: true));
+            Assert.Equal(($"10.99.0.{2 + i}", $"fd6f:7865:6e00:3::{2 + i}"), (low.IPv4!.ToString(), low.IPv6!.ToString()));
+            Assert.Equal(($"10.99.128.{2 + i}", $"fd6f:7865:6e00:3:8000::{2 + i}"), (high.IPv4!.ToString(), high.IPv6!.ToString()));
+            foreach (IPAddress address in new[] { high.IPv4!, high.IPv6! })
+            {
+                Assert.True(map.TryFind(address, out OnionAddress found));
+                Assert.Equal(DnsRig.Service(10 + i), found);
+            }
+
+            Assert.True(map.TryAssign(DnsRig.Service(10 + i), out MappedAddresses again)); // it keeps what it has
+            Assert.Equal(high, again);
+        }
+
+        foreach (string none in (string[])["10.99.128.0", "10.99.128.1", "10.99.128.4", "10.99.127.255", "10.99.255.255", "fd6f:7865:6e00:3:8000::1", "fd6f:7865:6e00:3:8000::4", "fd6f:7865:6e00:3:7fff:ffff:ffff:ffff"]) Assert.False(map.TryFind(IPAddress.Parse(none), out _), none);
+
+        // Each half is full by itself, and frees its own.
+        Assert.False(map.TryAssign(DnsRig.Service(3), out _));
+        Assert.False(map.TryAssign(DnsRig.Service(13), out _, packets: true));
+        _time.Advance(Hour);
+        Assert.True(map.TryAssign(DnsRig.Service(13), out MappedAddresses freed, packets: true));
+        Assert.Equal("10.99.128.2", freed.IPv4!.ToString());
+        Assert.False(map.Has(DnsRig.Service(10)));
+        Assert.True(map.Has(DnsRig.Service(0)));
+        Assert.Throws<ArgumentException>(() => Make(3).TryAssign(DnsRig.Service(1), out _, packets: true));
+    }
+
+    [Fact]
     public void A_full_map_reuses_the_address_that_was_used_longest_ago_and_only_after_its_lifetime()
     {
         AddressMap map = Make(3);

@@ -227,6 +227,27 @@ public class OnionZoneTests
     }
 
     [Fact]
+    public async Task Services_that_take_packets_get_addresses_of_their_half_and_unknown_ones_none()
+    {
+        var rig = new DnsRig(map: new AddressMapOptions { Packets = true });
+        OnionAddress packets = DnsRig.Service(1), streams = DnsRig.Service(2), unknown = DnsRig.Service(3);
+        rig.Services.Records[packets] = new ServiceRecords([], [], TakesPackets: true);
+        rig.Services.Records[streams] = new ServiceRecords([], []);
+        Assert.Equal("10.99.128.2", await AddressAsync(packets));
+        Assert.Equal("10.99.0.2", await AddressAsync(streams));
+        Assert.Equal("10.99.0.3", await AddressAsync(DnsRig.Service(1, OnionKind.Router))); // routers take none, and are not asked
+        DnsMessage failed = await rig.AskAsync(unknown.ToString(), RecordType.A);
+        Assert.Equal(ReturnCode.ServerFailure, failed.ReturnCode);
+        Assert.False(rig.Map.Has(unknown));
+
+        // What it has it keeps, also when it is not found for a while.
+        rig.Services.Records.Clear();
+        Assert.Equal("10.99.128.2", await AddressAsync(packets));
+
+        async Task<string> AddressAsync(OnionAddress service) => ((ARecord)Assert.Single((await rig.AskAsync(service.ToString(), RecordType.A)).AnswerRecords)).Address.ToString();
+    }
+
+    [Fact]
     public async Task A_family_without_a_range_is_no_data()
     {
         var rig = new DnsRig(map: new AddressMapOptions { IPv6 = null });

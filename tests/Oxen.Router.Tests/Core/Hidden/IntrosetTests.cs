@@ -96,11 +96,18 @@ public sealed class IntrosetTests
         }
 
         Refused(0, (byte)(good[0] ^ 1));         // the key's id does not fit
-        Refused(1260, 1);                        // flags
+        Refused(1260, 2);                        // flags
         Refused(1261, 0);                        // no introduction
         Refused(1261, 9);
         Refused(2047, 1);                        // padding
         for (int i = 0; i < 1300; i += 100) Assert.False(IntrosetContent.TryRead(good.AsSpan(0, i), out _));
+
+        good[1260] = 1;
+        Assert.True(IntrosetContent.TryRead(good, out IntrosetContent? packets));
+        Assert.True(packets!.TakesPackets);
+        byte[] again = new byte[2048];
+        packets.Write(again);
+        Assert.Equal(good, again);
 
         IntrosetContent content = Content();
         IntroductionPoint point = content.Introductions[0];
