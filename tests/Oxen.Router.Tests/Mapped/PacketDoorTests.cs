@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Net;
+using System.Runtime.Versioning;
 using Microsoft.Extensions.Time.Testing;
 using Oxen.Router.Client;
 using Oxen.Router.Core.Hidden;
@@ -13,6 +14,7 @@ using Oxen.Testing;
 namespace Oxen.Router.Tests.Mapped;
 
 /// <summary>The client's door for IP packets, between an interface in memory and services in this process.</summary>
+[SupportedOSPlatform("linux")]
 public sealed class PacketDoorTests : IAsyncDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
