@@ -42,7 +42,7 @@ internal abstract class LoopThread : IDisposable
     public void Post(ILoopWork work)
     {
         _work.Enqueue(work);
-        _signal.Wake();
+        Wake();
     }
 
     public void Post(Action<Instant> action) => Post(new ActionWork(action));
@@ -66,12 +66,12 @@ internal abstract class LoopThread : IDisposable
     }
 
     /// <summary>Something waits in a ring that the loop reads.</summary>
-    public void Wake() => _signal.Wake();
+    public virtual void Wake() => _signal.Wake();
 
     public virtual void Dispose()
     {
         _stop = true;
-        _signal.Wake();
+        Wake();
         if (_thread.IsAlive && !IsLoopThread && !_thread.Join(TimeSpan.FromSeconds(5))) return;
         _signal.Dispose();
         GC.SuppressFinalize(this);
@@ -81,6 +81,9 @@ internal abstract class LoopThread : IDisposable
     protected abstract bool Turn(Instant now);
 
     protected abstract Instant NextDeadline { get; }
+
+    /// <summary>Sleeps until <see cref="Wake"/>, now or since the last sleep, or until the time is over. May end early.</summary>
+    protected virtual void Sleep(TimeSpan time) => _signal.Wait(time);
 
     private void Run()
     {
@@ -97,7 +100,7 @@ internal abstract class LoopThread : IDisposable
                     if (more) continue;
                     Instant deadline = NextDeadline;
                     if (deadline <= now) continue;
-                    _signal.Wait(deadline.IsNever ? Timeout.InfiniteTimeSpan : deadline - now + new TimeSpan(1));
+                    Sleep(deadline.IsNever ? Timeout.InfiniteTimeSpan : deadline - now + new TimeSpan(1));
                 }
             }
             catch (Exception e)

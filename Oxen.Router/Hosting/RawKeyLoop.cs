@@ -1,10 +1,8 @@
-using System.Buffers;
-using System.Collections.Concurrent;
-using System.Net;
-using System.Net.Sockets;
 using Oxen.Router.Core;
+using Oxen.Router.Core.Packets;
 using Oxen.Router.Core.Quic;
 using Oxen.Router.Core.Quic.Tls;
+using Oxen.Router.Native;
 using Oxen.Router.Udp;
 
 namespace Oxen.Router.Hosting;
@@ -12,29 +10,30 @@ namespace Oxen.Router.Hosting;
 /// <summary>The thread of a <see cref="RawKeyQuic"/> endpoint: datagrams in, QUIC, datagrams out, and the bridges of its streams.</summary>
 internal sealed class RawKeyLoop : LoopThread, IStreamBridgeHost
 {
-    private const int MaxWaiting = 4096;
-    private const int MaxDatagram = 2048; // longer ones are no QUIC of ours
+    private const int Slots = 8, Buffers = 8;
+
     private static readonly TimeSpan ConnectPatience = TimeSpan.FromSeconds(10);
 
     private readonly QuicEndpoint _endpoint;
-    private readonly Socket _socket;
+    private readonly IUdpSocket _socket;
+    private readonly PinnedBlock _slab = new((Slots + Buffers) * ReceiveBatch.SlotBytes);
+    private readonly ReceiveBatch _received;
+    private readonly TransmitBatch _batch;
+    private readonly DropCounters _drops = new();
     private readonly Action<RawKeyStream> _streamOpened;
     private readonly Action<RawKeyConnection> _closed;
-    private readonly ConcurrentQueue<(byte[] Bytes, int Length, UdpAddress From)> _received = new();
     private readonly Dictionary<QuicConnection, Peer> _peers = [];
-    private readonly byte[] _transmit = new byte[64 * 1024];
-    private readonly CancellationTokenSource _stop = new();
-    private readonly Task _receiving;
-    private int _waiting, _streams;
+    private int _streams;
 
-    public RawKeyLoop(QuicEndpoint endpoint, Socket socket, TimeProvider time, Action<RawKeyStream> streamOpened, Action<RawKeyConnection> closed)
+    public RawKeyLoop(QuicEndpoint endpoint, IUdpSocket socket, TimeProvider time, Action<RawKeyStream> streamOpened, Action<RawKeyConnection> closed)
         : base("raw-key QUIC", new MonotonicClock(time), static (_, _) => { })
     {
         _endpoint = endpoint;
         _socket = socket;
         _streamOpened = streamOpened;
         _closed = closed;
-        _receiving = Task.Run(ReceiveAsync);
+        _received = new ReceiveBatch(_slab, 0, Slots);
+        _batch = new TransmitBatch(_slab, 1024) { Routes = new UdpAddress[Buffers] };
     }
 
     private sealed class Peer
@@ -84,7 +83,10 @@ internal sealed class RawKeyLoop : LoopThread, IStreamBridgeHost
     public Task StopAsync() => InvokeAsync(now =>
     {
         foreach (QuicConnection quic in _peers.Keys) quic.Close(0, "", now);
-        Transmit(now);
+        while (Transmit(now))
+        {
+        }
+
         return true;
     });
 
@@ -93,33 +95,32 @@ internal sealed class RawKeyLoop : LoopThread, IStreamBridgeHost
         if (_peers.TryGetValue(connection, out Peer? peer) && peer.Streams.Remove(bridge.Stream)) _streams--;
     }
 
+    public override void Wake() => _socket.Wake();
+
     public override void Dispose()
     {
-        _stop.Cancel();
         base.Dispose();
-        _socket.Dispose();
-        _receiving.Wait(TimeSpan.FromSeconds(2));
         foreach (Peer peer in _peers.Values) Lose(peer, "the endpoint is closed", Instant.Zero);
+        _socket.Dispose();
         _endpoint.Dispose();
-        _stop.Dispose();
+        _slab.Dispose();
     }
+
+    protected override void Sleep(TimeSpan time) => _socket.Wait(time);
 
     protected override bool Turn(Instant now)
     {
-        int taken = 0;
-        while (taken < 256 && _received.TryDequeue(out (byte[] Bytes, int Length, UdpAddress From) datagram))
+        int taken = _socket.Receive(_received);
+        for (int i = 0; i < taken; i++)
         {
-            Interlocked.Decrement(ref _waiting);
-            _endpoint.HandleDatagram(datagram.Bytes.AsSpan(0, datagram.Length), datagram.From, now);
-            ArrayPool<byte>.Shared.Return(datagram.Bytes);
-            taken++;
+            ref Received r = ref _received.Items[i];
+            for (int at = 0; at < r.Length; at += r.SegmentBytes) _endpoint.HandleDatagram(_slab.Slice(r.Offset + at, Math.Min(r.SegmentBytes, r.Length - at)), r.From, now);
         }
 
         if (_endpoint.NextDeadline <= now) _endpoint.HandleTimeout(now);
         while (_endpoint.TryAccept(out QuicConnection accepted)) _peers.TryAdd(accepted, new Peer { Connection = new RawKeyConnection(this, accepted) });
         while (_endpoint.TryTakeEvent(out QuicEvent happened)) Handle(happened, now);
-        Transmit(now);
-        return !_received.IsEmpty;
+        return Transmit(now) || taken == Slots;
     }
 
     private void Handle(in QuicEvent happened, Instant now)
@@ -162,52 +163,20 @@ internal sealed class RawKeyLoop : LoopThread, IStreamBridgeHost
         return bridge;
     }
 
-    private void Transmit(Instant now)
+    // What the socket does not take is loss, which QUIC knows what to do about.
+    private bool Transmit(Instant now)
     {
-        while (_endpoint.TryTransmit(_transmit, out int bytes, out int segmentBytes, out UdpAddress to, now))
+        int buffer = 0;
+        for (; buffer < Buffers; buffer++)
         {
-            var address = to.ToIPEndPoint();
-            for (int at = 0; at < bytes; at += segmentBytes)
-            {
-                try
-                {
-                    _socket.SendTo(_transmit.AsSpan(at, Math.Min(segmentBytes, bytes - at)), SocketFlags.None, address);
-                }
-                catch (SocketException)
-                {
-                    // A full buffer or an unreachable peer is loss, which QUIC knows what to do about.
-                }
-            }
+            int offset = (Slots + buffer) * ReceiveBatch.SlotBytes;
+            if (!_endpoint.TryTransmit(_slab.Slice(offset, ReceiveBatch.SlotBytes), out int bytes, out int segmentBytes, out _batch.Routes[buffer], now)) break;
+            for (int at = 0; at < bytes; at += segmentBytes) _batch.TryAdd(offset + at, Math.Min(segmentBytes, bytes - at), buffer);
         }
-    }
 
-    private async Task ReceiveAsync()
-    {
-        var any = new IPEndPoint(_socket.AddressFamily == AddressFamily.InterNetworkV6 ? IPAddress.IPv6Any : IPAddress.Any, 0);
-        while (!_stop.IsCancellationRequested)
-        {
-            byte[] buffer = ArrayPool<byte>.Shared.Rent(MaxDatagram);
-            try
-            {
-                SocketReceiveFromResult got = await _socket.ReceiveFromAsync(buffer, SocketFlags.None, any, _stop.Token).ConfigureAwait(false);
-                if (Volatile.Read(ref _waiting) < MaxWaiting)
-                {
-                    Interlocked.Increment(ref _waiting);
-                    _received.Enqueue((buffer, got.ReceivedBytes, UdpAddress.From((IPEndPoint)got.RemoteEndPoint)));
-                    Wake();
-                    continue;
-                }
-            }
-            catch (SocketException)
-            {
-                // A peer's port that is closed: ICMP. Not a reason to stop.
-            }
-            catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException)
-            {
-                return;
-            }
-
-            ArrayPool<byte>.Shared.Return(buffer);
-        }
+        if (_batch.Count == 0) return false;
+        _socket.Send(_batch, _drops);
+        _batch.Clear();
+        return buffer == Buffers;
     }
 }

@@ -1,9 +1,9 @@
 using System.Net;
-using System.Net.Sockets;
 using System.Text;
 using Oxen.Router.Core;
 using Oxen.Router.Core.Quic;
 using Oxen.Router.Core.Quic.Tls;
+using Oxen.Router.Udp;
 
 namespace Oxen.Router.Hosting;
 
@@ -42,7 +42,7 @@ public sealed class RawKeyQuic : IAsyncDisposable
     private readonly RawKeyQuicOptions _options;
     private int _disposed;
 
-    private RawKeyQuic(RawKeyQuicOptions options, TlsIdentity identity, Socket socket)
+    private RawKeyQuic(RawKeyQuicOptions options, TlsIdentity identity, IUdpSocket socket)
     {
         _options = options;
         _identity = identity;
@@ -60,7 +60,7 @@ public sealed class RawKeyQuic : IAsyncDisposable
             },
             new SystemEntropy());
         _loop = new RawKeyLoop(endpoint, socket, options.Time, OnStream, c => options.Closed?.Invoke(c));
-        LocalEndPoint = (IPEndPoint)socket.LocalEndPoint!;
+        LocalEndPoint = socket.LocalAddress.ToIPEndPoint();
         _loop.Start();
     }
 
@@ -73,20 +73,20 @@ public sealed class RawKeyQuic : IAsyncDisposable
     /// <summary>Opens the socket and begins to speak.</summary>
     /// <param name="options">How.</param>
     /// <param name="seed">The endpoint's Ed25519 seed, 32 bytes; it is copied into guarded memory.</param>
-    /// <exception cref="SocketException">The address is taken, not ours, or forbidden.</exception>
+    /// <exception cref="IOException">The address is taken, not ours, or forbidden.</exception>
     public static RawKeyQuic Open(RawKeyQuicOptions options, ReadOnlySpan<byte> seed)
     {
         ArgumentNullException.ThrowIfNull(options);
         var identity = TlsIdentity.FromSeed(seed);
-        var socket = new Socket(options.Listen.AddressFamily, SocketType.Dgram, ProtocolType.Udp) { Blocking = false, ReceiveBufferSize = 4 << 20, SendBufferSize = 4 << 20 };
+        IUdpSocket? socket = null;
         try
         {
-            socket.Bind(options.Listen);
+            socket = UdpSocketFactory.Open(UdpAddress.From(options.Listen), new UdpSocketOptions { ReceiveBufferBytes = 4 << 20, SendBufferBytes = 4 << 20 });
             return new RawKeyQuic(options, identity, socket);
         }
         catch
         {
-            socket.Dispose();
+            socket?.Dispose();
             identity.Dispose();
             throw;
         }

@@ -44,6 +44,7 @@ internal sealed record DoorTargets(NodeCore Core, SwarmApi Api, OnionService Oni
 internal sealed class HttpsDoor : IAsyncDisposable
 {
     private const int MaxBodyBytes = 10 * 1024 * 1024;
+    private const int SmallBytes = 64 * 1024; // announced, and allocated at once
     private const int MaxTrackedAddresses = 10_000;
     private const int MaxAtOnce = 512;
     private const int LargeBytes = 16 * 1024 * 1024;
@@ -292,7 +293,15 @@ internal sealed class HttpsDoor : IAsyncDisposable
             return null;
         }
 
-        using var body = new MemoryStream((int)Math.Min(context.Request.ContentLength ?? 0, 64 * 1024));
+        if (context.Request.ContentLength is { } length and <= SmallBytes)
+        {
+            byte[] small = new byte[length];
+            int have = await context.Request.Body.ReadAtLeastAsync(small, small.Length, throwOnEndOfStream: false, context.RequestAborted).ConfigureAwait(false);
+            return have == small.Length ? small : small[..have];
+        }
+
+        // A length that was only announced takes no memory yet.
+        using var body = new MemoryStream(SmallBytes);
         byte[] buffer = new byte[16 * 1024];
         int read;
         while ((read = await context.Request.Body.ReadAsync(buffer, context.RequestAborted).ConfigureAwait(false)) > 0)

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using NSec.Cryptography;
+using Oxen.Router.Hosting;
 
 namespace Oxen.Swarm.Nodes;
 
@@ -12,9 +13,9 @@ public sealed class SwarmIdentity : IDisposable
     /// <summary>Length of the secret seed in bytes.</summary>
     public const int SeedBytes = 32;
 
-    private readonly Key _signing, _agreement;
+    private readonly Key _signing;
     private readonly byte[] _ed25519, _x25519;
-    private readonly byte[] _seed = GC.AllocateArray<byte>(SeedBytes, pinned: true);
+    private readonly byte[] _seed = GC.AllocateArray<byte>(SeedBytes, pinned: true), _agreement = GC.AllocateArray<byte>(OneTimeKeys.KeyBytes, pinned: true);
 
     /// <summary>Takes the keys from an Ed25519 seed of 32 bytes.</summary>
     /// <exception cref="ArgumentException">Not 32 bytes.</exception>
@@ -27,10 +28,11 @@ public sealed class SwarmIdentity : IDisposable
         SHA512.HashData(seed, hash);
         hash[0] &= 248;
         hash[31] = (byte)((hash[31] & 127) | 64);
-        _agreement = Key.Import(KeyAgreementAlgorithm.X25519, hash[..32], KeyBlobFormat.RawPrivateKey);
-        hash.Clear();
+        hash[..OneTimeKeys.KeyBytes].CopyTo(_agreement);
+        CryptographicOperations.ZeroMemory(hash);
         _ed25519 = _signing.PublicKey.Export(KeyBlobFormat.RawPublicKey);
-        _x25519 = _agreement.PublicKey.Export(KeyBlobFormat.RawPublicKey);
+        _x25519 = new byte[OneTimeKeys.KeyBytes];
+        OneTimeKeys.PublicKey(_agreement, _x25519);
     }
 
     /// <summary>The node's id: its Ed25519 public key, 32 bytes.</summary>
@@ -45,20 +47,13 @@ public sealed class SwarmIdentity : IDisposable
     internal byte[] Sign(ReadOnlySpan<byte> text) => SignatureAlgorithm.Ed25519.Sign(_signing, text);
 
     /// <summary>The 32 bytes shared with the owner of an X25519 key; false for keys of low order.</summary>
-    internal bool TryAgree(ReadOnlySpan<byte> publicKey, Span<byte> shared)
-    {
-        if (!PublicKey.TryImport(KeyAgreementAlgorithm.X25519, publicKey, KeyBlobFormat.RawPublicKey, out PublicKey? other)) return false;
-        using SharedSecret? secret = KeyAgreementAlgorithm.X25519.Agree(_agreement, other!, new SharedSecretCreationParameters { ExportPolicy = KeyExportPolicies.AllowPlaintextExport });
-        if (secret is null) return false;
-        secret.Export(SharedSecretBlobFormat.RawSharedSecret).CopyTo(shared);
-        return true;
-    }
+    internal bool TryAgree(ReadOnlySpan<byte> publicKey, Span<byte> shared) => publicKey.Length == OneTimeKeys.KeyBytes && OneTimeKeys.TryAgree(publicKey, _agreement, shared);
 
     /// <summary>Wipes the keys.</summary>
     public void Dispose()
     {
         CryptographicOperations.ZeroMemory(_seed);
         _signing.Dispose();
-        _agreement.Dispose();
+        CryptographicOperations.ZeroMemory(_agreement);
     }
 }

@@ -1,6 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
-using NSec.Cryptography;
+using Oxen.Router.Hosting;
 using Oxen.Swarm.Nodes;
 
 namespace Oxen.Swarm.Onion;
@@ -105,8 +105,8 @@ internal sealed class ChannelCipher : IDisposable
 
             default:
                 if (box.Length < 40) return null;
-                using (Key key = Key.Import(AeadAlgorithm.XChaCha20Poly1305, _key, KeyBlobFormat.RawSymmetricKey))
-                    return AeadAlgorithm.XChaCha20Poly1305.Decrypt(key, box[..24], [], box[24..]);
+                byte[] content = new byte[box.Length - OneTimeKeys.NonceBytes - OneTimeKeys.TagBytes];
+                return OneTimeKeys.TryOpen(box[OneTimeKeys.NonceBytes..], _key, box[..OneTimeKeys.NonceBytes], content) ? content : null;
         }
     }
 
@@ -128,9 +128,11 @@ internal sealed class ChannelCipher : IDisposable
                 }
 
             default:
-                byte[] nonce = RandomNumberGenerator.GetBytes(24);
-                using (Key key = Key.Import(AeadAlgorithm.XChaCha20Poly1305, _key, KeyBlobFormat.RawSymmetricKey))
-                    return [.. nonce, .. AeadAlgorithm.XChaCha20Poly1305.Encrypt(key, nonce, [], plain)];
+                byte[] sealedBox = new byte[OneTimeKeys.NonceBytes + plain.Length + OneTimeKeys.TagBytes];
+                Span<byte> nonce = sealedBox.AsSpan(0, OneTimeKeys.NonceBytes);
+                RandomNumberGenerator.Fill(nonce);
+                OneTimeKeys.Seal(plain, _key, nonce, sealedBox.AsSpan(OneTimeKeys.NonceBytes));
+                return sealedBox;
         }
     }
 

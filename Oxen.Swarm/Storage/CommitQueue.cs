@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using Microsoft.Data.Sqlite;
 
 namespace Oxen.Swarm.Storage;
@@ -15,7 +14,8 @@ internal sealed class CommitQueue : IDisposable
     private const int MaxBatch = 512;
     private const int MaxWaiting = 20_000;
 
-    private readonly BlockingCollection<Job> _jobs = new(MaxWaiting);
+    private readonly object _gate = new();
+    private readonly Queue<Job> _jobs = new();
     private readonly WriteSession _session;
     private readonly Action<SqliteException?> _outcome;
     private readonly Thread _thread;
@@ -34,6 +34,7 @@ internal sealed class CommitQueue : IDisposable
     public (long Commits, long Jobs) Totals => (Interlocked.Read(ref _commits), Interlocked.Read(ref _done));
 
     private long _commits, _done;
+    private bool _closed;
 
     private abstract class Job
     {
@@ -63,38 +64,40 @@ internal sealed class CommitQueue : IDisposable
     public Task<T> RunAsync<T>(Func<WriteSession, T> work)
     {
         var job = new Job<T>(work);
-        try
+        string? refusal = null;
+        lock (_gate)
         {
-            if (!_jobs.TryAdd(job)) job.Fail(new StoreException("more writes wait than the store's queue holds; try again later"));
-        }
-        catch (InvalidOperationException)
-        {
-            job.Fail(new StoreException("the store is closed"));
+            if (_closed) refusal = "the store is closed";
+            else if (_jobs.Count >= MaxWaiting) refusal = "more writes wait than the store's queue holds; try again later";
+            else _jobs.Enqueue(job);
+            if (_jobs.Count == 1) Monitor.Pulse(_gate); // else the thread is awake
         }
 
+        if (refusal is not null) job.Fail(new StoreException(refusal));
         return job.Task;
     }
 
     public void Dispose()
     {
-        _jobs.CompleteAdding();
+        lock (_gate)
+        {
+            _closed = true;
+            Monitor.Pulse(_gate);
+        }
+
         _thread.Join();
         _session.Dispose();
-        _jobs.Dispose();
     }
 
     private void Run()
     {
         var batch = new List<Job>(MaxBatch);
-        foreach (Job first in _jobs.GetConsumingEnumerable())
+        while (Take(batch))
         {
-            batch.Clear();
-            batch.Add(first);
-            while (batch.Count < MaxBatch && _jobs.TryTake(out Job? next)) batch.Add(next);
             if (Attempt(batch, out Exception? failure)) continue;
             if (batch.Count == 1)
             {
-                Refuse(first, failure!);
+                Refuse(batch[0], failure!);
                 continue;
             }
 
@@ -102,6 +105,23 @@ internal sealed class CommitQueue : IDisposable
             {
                 if (!Attempt([job], out failure)) Refuse(job, failure!);
             }
+        }
+    }
+
+    // Waits for jobs; false when the queue is closed and empty. Sleeps without spinning: a node's CPU is not for waiting.
+    private bool Take(List<Job> batch)
+    {
+        batch.Clear();
+        lock (_gate)
+        {
+            while (_jobs.Count == 0)
+            {
+                if (_closed) return false;
+                Monitor.Wait(_gate);
+            }
+
+            while (batch.Count < MaxBatch && _jobs.TryDequeue(out Job? next)) batch.Add(next);
+            return true;
         }
     }
 

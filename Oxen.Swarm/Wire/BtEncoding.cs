@@ -61,9 +61,9 @@ internal static class BtEncoding
 
     public static byte[] Write(object value)
     {
-        using var stream = new MemoryStream();
+        MemoryStream stream = WireStream.Take();
         Write(value, stream);
-        return stream.ToArray();
+        return WireStream.Give(stream);
     }
 
     public static void Write(object value, MemoryStream to)
@@ -101,7 +101,19 @@ internal static class BtEncoding
         }
     }
 
-    private static void WriteNumber(long number, MemoryStream to) => WriteText($"i{number}e", to);
+    private static void WriteNumber(long number, MemoryStream to)
+    {
+        to.WriteByte((byte)'i');
+        WriteDigits(number, to);
+        to.WriteByte((byte)'e');
+    }
+
+    private static void WriteDigits(long number, MemoryStream to)
+    {
+        Span<byte> digits = stackalloc byte[MaxDigits];
+        number.TryFormat(digits, out int length, default, CultureInfo.InvariantCulture);
+        to.Write(digits[..length]);
+    }
 
     private static void WriteText(string text, MemoryStream to)
     {
@@ -110,7 +122,8 @@ internal static class BtEncoding
 
     private static void WriteString(ReadOnlySpan<byte> bytes, MemoryStream to)
     {
-        WriteText(bytes.Length.ToString(CultureInfo.InvariantCulture) + ":", to);
+        WriteDigits(bytes.Length, to);
+        to.WriteByte((byte)':');
         to.Write(bytes);
     }
 

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Globalization;
 using System.IO.Pipelines;
 using System.Text;
 
@@ -44,10 +45,14 @@ internal static class BtRequests
 
     public static byte[] Write(BtMessage message)
     {
-        byte[] list = BtEncoding.Write(message.Kind == 'C'
-            ? new List<object> { "C", message.Id, message.Endpoint, message.Body }
-            : new List<object> { message.Kind.ToString(), message.Id, message.Body });
-        return [.. Encoding.ASCII.GetBytes(list.Length.ToString(System.Globalization.CultureInfo.InvariantCulture)), (byte)':', .. list];
+        string endpoint = message.Kind == 'C' ? $"{message.Endpoint.Length}:{message.Endpoint}" : "";
+        string head = string.Create(CultureInfo.InvariantCulture, $"l1:{message.Kind}i{message.Id}e{endpoint}{message.Body.Length}:");
+        string length = string.Create(CultureInfo.InvariantCulture, $"{head.Length + message.Body.Length + 1}:");
+        byte[] bytes = new byte[length.Length + head.Length + message.Body.Length + 1];
+        Encoding.ASCII.GetBytes(length + head, bytes);
+        message.Body.CopyTo(bytes, length.Length + head.Length);
+        bytes[^1] = (byte)'e';
+        return bytes;
     }
 
     private static bool TryTake(ref ReadOnlySequence<byte> buffer, out byte[] message)

@@ -32,9 +32,9 @@ internal static class JsonWire
 
     public static byte[] Write(object value)
     {
-        using var stream = new MemoryStream();
+        MemoryStream stream = WireStream.Take();
         using (var writer = new Utf8JsonWriter(stream, Writing)) Write(value, writer);
-        return stream.ToArray();
+        return WireStream.Give(stream);
     }
 
     private static object? Take(JsonElement element) => element.ValueKind switch

@@ -29,7 +29,6 @@ internal sealed class LedgerEnd : IAsyncDisposable
     private BlockSigner? _signer;
     private NodeProver? _prover;
     private NodeJudge? _judge;
-    private readonly System.Collections.Concurrent.ConcurrentDictionary<Bytes32, bool> _storage = new();
     private LedgerKey? _node;
     private RpcServer? _rpc;
 
@@ -88,25 +87,10 @@ internal sealed class LedgerEnd : IAsyncDisposable
         _prover = new NodeProver(Host, _node, () => storage?.Works == false ? null : facts, time);
         _prover.Start();
         if (_keys.Count == 0) return;
-        if (storage is not null) storage.Tested += (node, reached) => _storage[new Bytes32(node.Span)] = reached;
-        _judge = new NodeJudge(Host, _keys, (node, cancel) => TestAsync(relay, node, cancel), new NodeJudgeOptions());
+        var look = new NodeLook(relay.TestRelayAsync);
+        if (storage is not null) storage.Tested += look.NoteStorage;
+        _judge = new NodeJudge(Host, _keys, look.TestAsync, new NodeJudgeOptions());
         _judge.Start();
-    }
-
-    // Whether its router answers on a link, at the address of its contact, or, when it was put out, of its last proof; then whether
-    // its storage answered our storage node's last test. One reason at a time: who has no storage to test with must see the same.
-    private async Task<NodeReasons> TestAsync(RouterNode relay, NodeEntry node, CancellationToken cancel)
-    {
-        UdpAddress address = default;
-        if (node.Facts is { PublicIp: not 0, QuorumPort: not 0 } facts)
-        {
-            byte[] ip = new byte[4];
-            System.Buffers.Binary.BinaryPrimitives.WriteUInt32BigEndian(ip, facts.PublicIp);
-            address = UdpAddress.FromBytes(ip, facts.QuorumPort);
-        }
-
-        if (!await relay.TestRelayAsync(new RouterId(node.Id.ToArray()), address, cancel).ConfigureAwait(false)) return NodeReasons.LokinetUnreachable;
-        return _storage.TryGetValue(node.Id, out bool reached) && !reached ? NodeReasons.StorageUnreachable : NodeReasons.None;
     }
 
     public async ValueTask DisposeAsync()

@@ -1,7 +1,8 @@
 using System.Security.Cryptography;
 using System.Text;
-using NSec.Cryptography;
+using Oxen.Router.Hosting;
 using Oxen.Swarm.Nodes;
+using Oxen.Swarm.Onion;
 
 namespace Oxen.Bench.Swarm;
 
@@ -20,12 +21,11 @@ internal static class OnionRequests
 
     private static byte[] Seal(byte[] plain, SwarmIdentity node, out string json)
     {
-        using var ephemeral = Key.Create(KeyAgreementAlgorithm.X25519);
-        byte[] mine = ephemeral.PublicKey.Export(KeyBlobFormat.RawPublicKey), theirs = node.X25519.ToArray();
-        using SharedSecret secret = KeyAgreementAlgorithm.X25519.Agree(ephemeral, PublicKey.Import(KeyAgreementAlgorithm.X25519, theirs, KeyBlobFormat.RawPublicKey), new SharedSecretCreationParameters { ExportPolicy = KeyExportPolicies.AllowPlaintextExport })!;
-        byte[] key = NSec.Cryptography.HashAlgorithm.Blake2b_256.Hash([.. secret.Export(SharedSecretBlobFormat.RawSharedSecret), .. mine, .. theirs]), nonce = RandomNumberGenerator.GetBytes(24);
-        using Key cipher = Key.Import(AeadAlgorithm.XChaCha20Poly1305, key, KeyBlobFormat.RawSymmetricKey);
+        byte[] secret = RandomNumberGenerator.GetBytes(32), mine = new byte[32], shared = new byte[32], theirs = node.X25519.ToArray();
+        OneTimeKeys.PublicKey(secret, mine);
+        if (!OneTimeKeys.TryAgree(theirs, secret, shared)) throw new InvalidOperationException("a node's key is none");
+        using ChannelCipher cipher = ChannelCipher.Create(shared, mine, theirs, EncryptType.XChaCha20);
         json = $"{{\"ephemeral_key\":\"{Convert.ToHexStringLower(mine)}\",\"enc_type\":\"xchacha20\"}}";
-        return [.. nonce, .. AeadAlgorithm.XChaCha20Poly1305.Encrypt(cipher, nonce, [], plain)];
+        return cipher.Encrypt(plain);
     }
 }

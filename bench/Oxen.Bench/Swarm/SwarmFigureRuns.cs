@@ -44,8 +44,6 @@ internal sealed class SwarmFigureRuns : ISwarmDirectory, IAsyncDisposable
             await runs.BootstrapAsync();
             await runs.PartitionAsync();
         }
-
-        await MemoryAsync();
     }
 
     public async ValueTask DisposeAsync()
@@ -124,7 +122,7 @@ internal sealed class SwarmFigureRuns : ISwarmDirectory, IAsyncDisposable
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"after a partition                  2000 messages that two of five missed: all agree after {Stopwatch.GetElapsedTime(begun).TotalSeconds:0.0} s"));
     }
 
-    private static async Task MemoryAsync()
+    public static async Task MemoryAsync()
     {
         string folder = Directory.CreateTempSubdirectory("oxen-bench-").FullName;
         try

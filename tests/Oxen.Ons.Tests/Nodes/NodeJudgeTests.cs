@@ -55,6 +55,26 @@ public sealed class NodeJudgeTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_node_whose_storage_a_quorum_cannot_reach_is_out_for_that_reason_and_back_when_it_is_reached()
+    {
+        await StartNodesAsync("node");
+        bool[] reached = [false, false, true, true];
+        NodeJudge[] judges = [.. Founders.Take(4).Select((f, i) => new NodeJudge(_host, [f], (_, _) => Task.FromResult(reached[i] ? NodeReasons.None : NodeReasons.StorageUnreachable), Options))];
+        Bytes32 node = Key("node").Id;
+        for (int round = 0; round < 6; round++) await RoundAsync(judges);
+        Assert.Equal(NodeStage.Active, Stage(node)); // two of four
+
+        reached[2] = false;
+        for (int round = 0; round < 3; round++) await RoundAsync(judges);
+        Assert.Equal((NodeStage.Decommissioned, NodeReasons.StorageUnreachable), (Stage(node), _host.State.Node(node)!.Reasons));
+
+        reached.AsSpan().Fill(true);
+        await RoundAsync(judges);
+        Assert.Equal((NodeStage.Active, ""), (Stage(node), string.Concat(judges.Select(j => j.Trouble))));
+        foreach (NodeJudge judge in judges) await judge.DisposeAsync();
+    }
+
+    [Fact]
     public async Task To_whom_most_nodes_look_dead_looks_at_itself()
     {
         await StartNodesAsync("n1", "n2", "n3");

@@ -144,8 +144,8 @@ internal sealed class TestSwarm : IAsyncDisposable
         if (!waitReady) return swarm;
         await swarm.WaitAsync(() => Enumerable.Range(0, nodes).All(i => swarm[i].NotReady.Count == 0), "nodes are ready");
 
-        // The first who looked were strangers to those who had not read the list yet, and count them as silent until they look again.
-        await swarm.WaitAsync(() => Enumerable.Range(0, nodes).All(i => swarm[i].ReadFigures() is { } f && f.Answering == f.Members), "everybody counts on everybody");
+        // The first who looked were strangers to those who had not read the list yet, and count them as silent until they look again: an interval later.
+        await swarm.WaitAsync(() => Enumerable.Range(0, nodes).All(i => swarm[i].ReadFigures() is { } f && f.Answering == f.Members), "everybody counts on everybody", 60 + (3 * intervalMilliseconds / 1000));
         return swarm;
     }
 
