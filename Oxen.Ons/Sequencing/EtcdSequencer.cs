@@ -41,7 +41,7 @@ internal sealed class EtcdSequencer : IBlockSequencer
     {
         var compare = new List<object> { new { key = Key("blk", height), target = "CREATE", result = "EQUAL", create_revision = "0" } };
         if (height > 0) compare.Add(new { key = Key("blk", height - 1), target = "CREATE", result = "GREATER", create_revision = "0" });
-        JsonElement reply = await PostAsync("txn", new { compare, success = new[] { new { request_put = new { key = Key("blk", height), value = Convert.ToBase64String(block.Span) } } } }, cancel).ConfigureAwait(false);
+        JsonElement reply = await PostAsync("txn", new { compare, success = new[] { new { request_put = new { key = Key("blk", height), value = block } } } }, cancel).ConfigureAwait(false);
         return reply.TryGetProperty("succeeded", out JsonElement succeeded) && succeeded.GetBoolean();
     }
 
@@ -72,7 +72,7 @@ internal sealed class EtcdSequencer : IBlockSequencer
     }
 
     public Task PutSignaturesAsync(ulong height, ReadOnlyMemory<byte> signatures, CancellationToken cancel)
-        => PostAsync("put", new { key = Key("sig", height), value = Convert.ToBase64String(signatures.Span) }, cancel);
+        => PostAsync("put", new { key = Key("sig", height), value = signatures }, cancel);
 
     public async Task<byte[]?> GetSignaturesAsync(ulong height, CancellationToken cancel)
     {
@@ -86,7 +86,7 @@ internal sealed class EtcdSequencer : IBlockSequencer
         var success = new object[]
         {
             new { request_delete_range = new { key = Encode($"{_prefix}/vote/"), range_end = Encode($"{_prefix}/vote/{forget:x16}") } },
-            new { request_put = new { key = Encode(about + vote.Member), value = Convert.ToBase64String(vote.Signature) } },
+            new { request_put = new { key = Encode(about + vote.Member), value = vote.Signature } },
             new { request_range = new { key = Encode(about), range_end = Encode(about[..^1] + "0"), limit = StoredVote.Most.ToString() } },
         };
         JsonElement reply = await PostAsync("txn", new { success }, cancel).ConfigureAwait(false);
