@@ -32,6 +32,7 @@ internal sealed class LedgerFollower : IAsyncDisposable
     private ulong _told, _subnameAt, _awaited;
     private uint _subnameRun;
     private volatile string _trouble = "";
+    private volatile LedgerState? _ahead;
 
     public LedgerFollower(OxendClient server, IReadOnlyList<LedgerKey> keys, SigningJournal journal, TimeSpan every, TimeProvider time)
     {
@@ -49,6 +50,9 @@ internal sealed class LedgerFollower : IAsyncDisposable
             TroubleChanged?.Invoke();
         }
     }
+
+    /// <summary>The newest state there that follows the rules; null: none that this copy does not have. For <see cref="LedgerHostOptions.Ahead"/>.</summary>
+    public LedgerState? Ahead => _ahead;
 
     /// <summary>Raised when <see cref="Trouble"/> changes.</summary>
     public event Action? TroubleChanged;
@@ -125,6 +129,7 @@ internal sealed class LedgerFollower : IAsyncDisposable
             // From the first block that is not ours: its signatures may have come by now. Then page after page.
             for (int at = 0; at >= 0;) at = await FetchAsync(host, at, cancel).ConfigureAwait(false);
 
+            _ahead = _pending.Count > 0 ? _pending[^1].After : null;
             await CopySubnamesAsync(host, cancel).ConfigureAwait(false);
             Trouble = "";
             return true;

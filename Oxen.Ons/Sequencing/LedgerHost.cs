@@ -31,6 +31,9 @@ internal sealed record LedgerHostOptions
     /// <summary>Makes no blocks: they come by <see cref="LedgerHost.AdoptAsync"/>, and operations go here.</summary>
     public Func<Operation, CancellationToken, Task<Receipt>>? Forward { get; init; }
 
+    /// <summary>With <see cref="Forward"/>: the newest state that is known there, whether anybody stands for it or not. Only numbers of operations are taken from it.</summary>
+    public Func<LedgerState?>? Ahead { get; init; }
+
     /// <summary>Where publications of names below zones go on to, beside being kept here; null: nowhere.</summary>
     public Func<byte[], CancellationToken, Task<Zones.SubnameRefusal>>? ForwardSubname { get; init; }
 
@@ -174,7 +177,7 @@ internal sealed partial class LedgerHost : IAsyncDisposable
     }
 
     /// <summary>The number of an account's next operation, those counted that wait here, or that were taken by the ledger that this copy follows and are not in it yet.</summary>
-    public ulong NextNonce(Bytes32 account) => _pending.Next(account, _state);
+    public ulong NextNonce(Bytes32 account) => Math.Max(_pending.Next(account, _state), _options.Ahead?.Invoke()?.Account(account).Nonce ?? 0);
 
     /// <summary>Reads what others appended. Every root is made anew, and signatures of operations are checked unless only this machine writes the store, or a quorum of the committee stands for them.</summary>
     public async Task CatchUpAsync(CancellationToken cancel)

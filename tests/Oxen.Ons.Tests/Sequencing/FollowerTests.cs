@@ -121,6 +121,18 @@ public sealed class FollowerTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_copy_whose_committee_is_asleep_knows_the_numbers_of_what_was_sent_elsewhere()
+    {
+        await using LedgerFollower follower = Follower([]);
+        await using LedgerHost copy = await LedgerHost.OpenAsync(new MemorySequencer(), _genesis, new LedgerHostOptions { Forward = follower.ForwardAsync, Ahead = () => follower.Ahead });
+        for (int i = 0; i < 3; i++) await Do("alice", new TransferBody(Key("carol").Id, 1));
+        Assert.True(await follower.LookAsync(copy, CancellationToken.None));
+        Assert.Equal((0UL, 0UL, 3UL), (copy.State.Height, copy.State.Account(Key("alice").Id).Nonce, copy.NextNonce(Key("alice").Id)));
+        Assert.Null((await copy.SubmitAsync(Operation.Create(new TransferBody(Key("carol").Id, 1), Key("alice"), copy.NextNonce(Key("alice").Id), _genesis.Network))).Refusal);
+        Assert.Equal(4UL, copy.NextNonce(Key("alice").Id));
+    }
+
+    [Fact]
     public async Task Who_has_a_receipt_of_a_copy_finds_the_operation_in_it()
     {
         using var signer = new BlockSigner(_main, Founders, new SigningJournal(null));

@@ -223,6 +223,25 @@ public abstract class SequencerContract : IAsyncLifetime
 public abstract class SharedSequencerContract : SequencerContract
 {
     [Fact]
+    public async Task Signatures_taken_by_two_ledgers_on_one_store_make_one_quorum_at_both()
+    {
+        Genesis genesis = GenesisOf();
+        await using LedgerHost first = await LedgerHost.OpenAsync(await OpenAsync(), genesis);
+        await using LedgerHost second = await LedgerHost.OpenAsync(await OpenAsync(), genesis);
+        Assert.Null((await first.SubmitAsync(Operation.Create(new TransferBody(Key("dave").Id, 1), Key("alice"), 0, genesis.Network))).Refusal);
+        await second.CatchUpAsync(CancellationToken.None);
+        for (int i = 0; i < 3; i++)
+        {
+            Assert.Null(await first.LatestSignedAsync()); // looks, and must not keep what it sees
+            Assert.Null(await second.LatestSignedAsync());
+            LedgerKey founder = TestLedger.Founders[i];
+            Assert.True(await (i % 2 == 0 ? first : second).SignAsync(1, founder.Id, HeaderSignatures.Sign(first.HeaderAt(1)!, founder, genesis.Network)));
+        }
+
+        foreach (LedgerHost host in new[] { first, second }) Assert.Equal((1UL, 3), ((await host.LatestSignedAsync())!.Value.State.Height, (await host.LatestSignedAsync())!.Value.Signatures.ByMember.Count));
+    }
+
+    [Fact]
     public async Task Who_writes_nothing_sees_what_others_wrote_and_judges_by_it()
     {
         Genesis genesis = GenesisOf();
