@@ -16,7 +16,7 @@ internal sealed partial class BlockEditor
     private readonly HashSet<Bytes32> _touched = [];
     private readonly List<NameEntry> _names = [];
     private readonly TreeDraft _tree;
-    private readonly ImmutableDictionary<Bytes32, ImmutableSortedSet<Bytes32>>.Builder _owned;
+    private readonly Dictionary<Bytes32, ImmutableSortedSet<Bytes32>.Builder> _owned = []; // those that this block changes
     private readonly Dictionary<Bytes32, Bytes32> _accountKeys = [];
 
     private TotalsEntry _totals;
@@ -36,7 +36,6 @@ internal sealed partial class BlockEditor
         _totals = before.Totals;
         _nodes = before.Nodes;
         _schedule = before.Schedule;
-        _owned = before.Owned.ToBuilder();
         _payable = before.PayableNodes;
         HappenDue();
         AccrueRewards();
@@ -112,7 +111,7 @@ internal sealed partial class BlockEditor
             Nodes = _nodes,
             PayableNodes = _payable,
             Schedule = _schedule,
-            Owned = _owned.ToImmutable(),
+            Owned = OwnedAfter(),
             ChangedNames = _names,
         };
         return (header, state);
@@ -171,18 +170,32 @@ internal sealed partial class BlockEditor
     private void Own(NameOwner? owner, Bytes32 key)
     {
         if (owner is null) return;
-        Bytes32 id = LedgerState.OwnerKey(owner);
-        _owned[id] = (_owned.GetValueOrDefault(id) ?? []).Add(key);
+        OwnedBy(LedgerState.OwnerKey(owner)).Add(key);
     }
 
     private void Disown(NameOwner? owner, Bytes32 key)
     {
         if (owner is null) return;
-        Bytes32 id = LedgerState.OwnerKey(owner);
-        if (_owned.GetValueOrDefault(id) is not { } keys) return;
-        keys = keys.Remove(key);
-        if (keys.IsEmpty) _owned.Remove(id);
-        else _owned[id] = keys;
+        OwnedBy(LedgerState.OwnerKey(owner)).Remove(key);
+    }
+
+    private ImmutableSortedSet<Bytes32>.Builder OwnedBy(Bytes32 owner)
+    {
+        ref ImmutableSortedSet<Bytes32>.Builder? keys = ref CollectionsMarshal.GetValueRefOrAddDefault(_owned, owner, out _);
+        return keys ??= (_before.Owned.GetValueOrDefault(owner) ?? []).ToBuilder();
+    }
+
+    private ImmutableDictionary<Bytes32, ImmutableSortedSet<Bytes32>> OwnedAfter()
+    {
+        if (_owned.Count == 0) return _before.Owned;
+        ImmutableDictionary<Bytes32, ImmutableSortedSet<Bytes32>>.Builder all = _before.Owned.ToBuilder();
+        foreach ((Bytes32 owner, ImmutableSortedSet<Bytes32>.Builder keys) in _owned)
+        {
+            if (keys.Count == 0) all.Remove(owner);
+            else all[owner] = keys.ToImmutable();
+        }
+
+        return all.ToImmutable();
     }
 
     private void HappenDue()

@@ -16,6 +16,9 @@ internal enum EntryKind : byte
 /// <summary>One leaf of the state. Its key in the tree is BLAKE2b-256(tag, kind, id); its bytes begin with the kind.</summary>
 internal abstract record LedgerEntry
 {
+    [ThreadStatic]
+    private static LedgerWriter? t_writer;
+
     public abstract EntryKind Kind { get; }
 
     /// <summary>Appends everything after the kind.</summary>
@@ -32,6 +35,15 @@ internal abstract record LedgerEntry
         var writer = new LedgerWriter(192);
         Write(writer);
         return writer.ToArray();
+    }
+
+    /// <summary>BLAKE2b-256 of the bytes: what a leaf's hash covers beside its key.</summary>
+    public Bytes32 ValueHash()
+    {
+        LedgerWriter writer = t_writer ??= new LedgerWriter(1024);
+        writer.Clear();
+        Write(writer);
+        return LedgerHash.Bare(writer.Written);
     }
 
     public static Bytes32 KeyOf(EntryKind kind, ReadOnlySpan<byte> id) => LedgerHash.Of("oxen-ledger-key-1"u8, [(byte)kind], id);

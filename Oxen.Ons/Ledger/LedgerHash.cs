@@ -7,6 +7,9 @@ internal static class LedgerHash
 {
     private const int ShortBytes = 512;
 
+    [ThreadStatic]
+    private static byte[]? t_whole; // one on the stack would be cleared for each hash
+
     public static Bytes32 Of(ReadOnlySpan<byte> tag, ReadOnlySpan<byte> data) => Of(tag, data, default);
 
     public static Bytes32 Of(ReadOnlySpan<byte> tag, ReadOnlySpan<byte> first, ReadOnlySpan<byte> second)
@@ -14,7 +17,7 @@ internal static class LedgerHash
         // Most inputs are short: put together they cost one call into the library instead of five.
         if (tag.Length + 1 + first.Length + second.Length <= ShortBytes)
         {
-            Span<byte> whole = stackalloc byte[ShortBytes];
+            Span<byte> whole = t_whole ??= new byte[ShortBytes];
             tag.CopyTo(whole);
             whole[tag.Length] = 0;
             first.CopyTo(whole[(tag.Length + 1)..]);

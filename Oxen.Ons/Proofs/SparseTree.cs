@@ -223,7 +223,7 @@ internal sealed class SparseTree
 
         public LedgerEntry Entry { get; } = entry;
 
-        public Bytes32 ValueHash => LedgerHash.Bare(Entry.ToBytes());
+        public Bytes32 ValueHash => Entry.ValueHash();
 
         protected override Bytes32 Compute() => HashLeaf(Key, ValueHash);
     }

@@ -13,6 +13,9 @@ internal sealed class RpcRefusal(int code, string message) : Exception(message)
     public const int BadRequest = -32600;
     public const int Malformed = -32700;
 
+    /// <summary>Another process that it takes does not answer.</summary>
+    public const int Unreached = -32000;
+
     public int Code { get; } = code;
 }
 
@@ -43,6 +46,14 @@ internal sealed partial class LedgerRpc(LedgerHost host)
         catch (RpcRefusal e)
         {
             return Error(id, e.Code, e.Message);
+        }
+        catch (OxendException e)
+        {
+            return Error(id, RpcRefusal.Unreached, $"the ledger that this copy follows: {e.Message}");
+        }
+        catch (Exception e) when (LedgerHost.IsOfStore(e) && !cancel.IsCancellationRequested)
+        {
+            return Error(id, RpcRefusal.Unreached, $"{host.Engine} does not answer: {e.Message}");
         }
         catch (InvalidOperationException e) when (e.Source?.StartsWith("System.Text.Json", StringComparison.Ordinal) == true)
         {
@@ -155,9 +166,9 @@ internal sealed partial class LedgerRpc(LedgerHost host)
     private void Account(RpcParameters p, Utf8JsonWriter json)
     {
         p.Only("account");
-        AccountEntry account = host.State.Account(p.Hash("account"));
-        json.WriteNumber("balance", account.Balance);
-        json.WriteNumber("nonce", account.Nonce);
+        Bytes32 id = p.Hash("account");
+        json.WriteNumber("balance", host.State.Account(id).Balance);
+        json.WriteNumber("nonce", host.NextNonce(id));
     }
 
     private void Zone(RpcParameters p, Utf8JsonWriter json)

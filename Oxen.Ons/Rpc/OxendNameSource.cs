@@ -4,7 +4,9 @@ using Oxen.Router.Handlers;
 namespace Oxen.Ons.Rpc;
 
 // An oxend proves nothing. So all that are configured are asked at once, an empty answer counts as much as a full one, and whoever
-// disagrees makes the answer "not known": a liar can silence, not forge, as long as one of them is honest and answers.
+// disagrees makes the answer "not known": a liar can silence, not forge, as long as one of them is honest and answers in time.
+// Once more than half say the same, the others have as long again as those took, within bounds: who is slow holds nobody up, and
+// liars who are a little quicker than an honest one gain nothing. What not all have said is believed for minutes, not for an hour.
 
 /// <summary>Looks names up at real oxends (`ons_resolve`).</summary>
 public sealed class OxendNameSource : INameSource, IDisposable
@@ -12,13 +14,22 @@ public sealed class OxendNameSource : INameSource, IDisposable
     private static readonly TimeSpan FoundFor = TimeSpan.FromHours(1);
     private static readonly TimeSpan MissingFor = TimeSpan.FromMinutes(5);
     private static readonly TimeSpan UnknownFor = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan NotAllFor = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan ShortestGrace = TimeSpan.FromMilliseconds(500), LongestGrace = TimeSpan.FromSeconds(2);
 
     private readonly HttpClient _http;
     private readonly OxendClient[] _servers;
+    private readonly TimeProvider _time;
 
-    /// <summary>Servers such as `http://127.0.0.1:22023/`; more than half of them must answer, and all that answer must agree.</summary>
+    /// <summary>Servers such as `http://127.0.0.1:22023/`; more than half of them must answer, and all that answer must agree. `timeout` is for each call.</summary>
     public OxendNameSource(IEnumerable<Uri> servers, TimeSpan timeout)
+        : this(servers, timeout, TimeProvider.System)
     {
+    }
+
+    internal OxendNameSource(IEnumerable<Uri> servers, TimeSpan timeout, TimeProvider time)
+    {
+        _time = time;
         ArgumentNullException.ThrowIfNull(servers);
         _http = OxendClient.CreateHttp(timeout);
         _servers = [.. servers.Select(s => new OxendClient(_http, s))];
@@ -33,13 +44,54 @@ public sealed class OxendNameSource : INameSource, IDisposable
         // What stands before a further dot is the owner's affair.
         string full = NameRules.Fold(name[(name.LastIndexOf('.') + 1)..]) + ".loki";
         if (NameRules.Check(full, NameType.Lokinet) != NameFault.None) return new NameAnswer(NameOutcome.NotFound, default, MissingFor, "this is no name that anybody could register");
-        (string? Value, string Trouble)[] answers = await Task.WhenAll(_servers.Select(s => AskAsync(s, NameHash.Of(full), cancel))).ConfigureAwait(false);
-        string[] given = [.. answers.Where(a => a.Value is not null).Select(a => a.Value!)];
-        if (given.Length <= _servers.Length / 2) return Unknown(answers.First(a => a.Value is null).Trouble);
-        if (given.Distinct(StringComparer.Ordinal).Count() > 1) return Unknown("the servers do not agree");
-        if (given[0].Length == 0) return new NameAnswer(NameOutcome.NotFound, default, MissingFor);
-        ValueFault fault = ValueCipher.Decrypt(Convert.FromHexString(given[0]), full, NameType.Lokinet, out byte[]? address);
-        return fault == ValueFault.None ? new NameAnswer(NameOutcome.Found, address!, FoundFor) : Unknown("the servers gave a value that does not open under this name");
+        (string? value, string trouble, bool all) = await AskAllAsync(NameHash.Of(full), cancel).ConfigureAwait(false);
+        if (value is null) return Unknown(trouble);
+        if (value.Length == 0) return new NameAnswer(NameOutcome.NotFound, default, MissingFor);
+        ValueFault fault = ValueCipher.Decrypt(Convert.FromHexString(value), full, NameType.Lokinet, out byte[]? address);
+        return fault == ValueFault.None ? new NameAnswer(NameOutcome.Found, address!, all ? FoundFor : NotAllFor) : Unknown("the servers gave a value that does not open under this name");
+    }
+
+    // What enough of them said and none denied; null: the trouble. `All`: every one of them said it.
+    private async Task<(string? Value, string Trouble, bool All)> AskAllAsync(NameHash hash, CancellationToken cancel)
+    {
+        int most = _servers.Length / 2;
+        using var end = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        long begun = _time.GetTimestamp();
+        List<Task<(string? Value, string Trouble)>> open = [.. _servers.Select(s => AskAsync(s, hash, end.Token))];
+        Task? grace = null;
+        string? said = null;
+        int agree = 0, failed = 0;
+        try
+        {
+            while (open.Count > 0)
+            {
+                Task next = await Task.WhenAny(grace is null ? open : open.Append(grace)).ConfigureAwait(false);
+                if (next == grace)
+                {
+                    await next.ConfigureAwait(false);
+                    return (said, "", false);
+                }
+
+                var answered = (Task<(string? Value, string Trouble)>)next;
+                open.Remove(answered);
+                (string? value, string trouble) = await answered.ConfigureAwait(false);
+                if (value is null && ++failed >= _servers.Length - most) return (null, trouble, false);
+                if (value is null) continue;
+                if (said is not null && said != value) return (null, "the servers do not agree", false);
+                said = value;
+                if (++agree == most + 1)
+                {
+                    TimeSpan took = _time.GetElapsedTime(begun);
+                    grace = Task.Delay(took < ShortestGrace ? ShortestGrace : took > LongestGrace ? LongestGrace : took, _time, end.Token);
+                }
+            }
+
+            return (said, "", failed == 0);
+        }
+        finally
+        {
+            await end.CancelAsync().ConfigureAwait(false); // nobody waits for the slow ones
+        }
     }
 
     /// <inheritdoc/>

@@ -1,6 +1,7 @@
 using System.Net.Http.Json;
 using System.Text;
 using System.Text.Json;
+using Oxen.Ons.Ledger;
 
 namespace Oxen.Ons.Sequencing;
 
@@ -8,6 +9,7 @@ namespace Oxen.Ons.Sequencing;
 //
 //   PREFIX/blk/0000000000000005      the block of height 5, 16 hexadecimal digits so that keys sort as heights do
 //   PREFIX/sig/0000000000000005      the signatures under its header
+//   PREFIX/vote/0000000000000005/ABOUT/MEMBER      a member's vote about something of height 5
 //
 // Each request goes to one member; the next one is tried when it does not answer. A read may be asked again; of a write it is then
 // not known whether it was done, and the caller reads. etcd answers a write after a quorum of its members has it on disk, and reads are linearizable.
@@ -39,7 +41,7 @@ internal sealed class EtcdSequencer : IBlockSequencer
     {
         var compare = new List<object> { new { key = Key("blk", height), target = "CREATE", result = "EQUAL", create_revision = "0" } };
         if (height > 0) compare.Add(new { key = Key("blk", height - 1), target = "CREATE", result = "GREATER", create_revision = "0" });
-        JsonElement reply = await PostAsync("txn", new { compare, success = new[] { new { request_put = new { key = Key("blk", height), value = Convert.ToBase64String(block.Span) } } } }, cancel).ConfigureAwait(false);
+        JsonElement reply = await PostAsync("txn", new { compare, success = new[] { new { request_put = new { key = Key("blk", height), value = block } } } }, cancel).ConfigureAwait(false);
         return reply.TryGetProperty("succeeded", out JsonElement succeeded) && succeeded.GetBoolean();
     }
 
@@ -70,12 +72,33 @@ internal sealed class EtcdSequencer : IBlockSequencer
     }
 
     public Task PutSignaturesAsync(ulong height, ReadOnlyMemory<byte> signatures, CancellationToken cancel)
-        => PostAsync("put", new { key = Key("sig", height), value = Convert.ToBase64String(signatures.Span) }, cancel);
+        => PostAsync("put", new { key = Key("sig", height), value = signatures }, cancel);
 
     public async Task<byte[]?> GetSignaturesAsync(ulong height, CancellationToken cancel)
     {
         JsonElement reply = await PostAsync("range", new { key = Key("sig", height) }, cancel).ConfigureAwait(false);
         return reply.TryGetProperty("kvs", out JsonElement kvs) && kvs.GetArrayLength() == 1 ? kvs[0].GetProperty("value").GetBytesFromBase64() : null;
+    }
+
+    public async Task<IReadOnlyList<StoredVote>> ShareVoteAsync(StoredVote vote, ulong forget, CancellationToken cancel)
+    {
+        string about = $"{_prefix}/vote/{vote.Height:x16}/{vote.About}/";
+        var success = new object[]
+        {
+            new { request_delete_range = new { key = Encode($"{_prefix}/vote/"), range_end = Encode($"{_prefix}/vote/{forget:x16}") } },
+            new { request_put = new { key = Encode(about + vote.Member), value = vote.Signature } },
+            new { request_range = new { key = Encode(about), range_end = Encode(about[..^1] + "0"), limit = StoredVote.Most.ToString() } },
+        };
+        JsonElement reply = await PostAsync("txn", new { success }, cancel).ConfigureAwait(false);
+        var votes = new List<StoredVote>();
+        if (!reply.TryGetProperty("responses", out JsonElement responses) || responses.GetArrayLength() != success.Length) throw new IOException("etcd answered a vote with no list of votes");
+        foreach (JsonElement kv in responses[2].GetProperty("response_range").GetProperty("kvs").EnumerateArray())
+        {
+            string key = Encoding.ASCII.GetString(kv.GetProperty("key").GetBytesFromBase64());
+            if (Bytes32.TryParse(key.AsSpan(Math.Min(about.Length, key.Length)), out Bytes32 member)) votes.Add(vote with { Member = member, Signature = kv.GetProperty("value").GetBytesFromBase64() });
+        }
+
+        return votes;
     }
 
     public ValueTask DisposeAsync()
@@ -84,10 +107,12 @@ internal sealed class EtcdSequencer : IBlockSequencer
         return ValueTask.CompletedTask;
     }
 
-    private string Key(string kind, ulong height) => Convert.ToBase64String(Encoding.ASCII.GetBytes($"{_prefix}/{kind}/{height:x16}"));
+    private static string Encode(string key) => Convert.ToBase64String(Encoding.ASCII.GetBytes(key));
+
+    private string Key(string kind, ulong height) => Encode($"{_prefix}/{kind}/{height:x16}");
 
     // One past the last key of a kind: '0' follows '/'.
-    private string End(string kind) => Convert.ToBase64String(Encoding.ASCII.GetBytes($"{_prefix}/{kind}0"));
+    private string End(string kind) => Encode($"{_prefix}/{kind}0");
 
     private async Task<JsonElement> PostAsync(string method, object request, CancellationToken cancel)
     {

@@ -1,3 +1,5 @@
+using Oxen.Ons.Ledger;
+
 namespace Oxen.Ons.Sequencing;
 
 /// <summary>
@@ -29,4 +31,21 @@ internal interface IBlockSequencer : IAsyncDisposable
 
     /// <summary>The signatures under a header, or null.</summary>
     Task<byte[]?> GetSignaturesAsync(ulong height, CancellationToken cancel);
+
+    /// <summary>
+    /// Keeps a vote and gives all about the same, so that votes come together whichever process took them. Votes of heights below
+    /// `forget` go. Nothing is looked into: the caller checks what it gets.
+    /// </summary>
+    Task<IReadOnlyList<StoredVote>> ShareVoteAsync(StoredVote vote, ulong forget, CancellationToken cancel);
+}
+
+/// <summary>One member's vote about something of a height.</summary>
+/// <param name="Height">The height that the vote names.</param>
+/// <param name="About">What it says, hashed.</param>
+/// <param name="Member">Who says it.</param>
+/// <param name="Signature">Its signature.</param>
+internal readonly record struct StoredVote(ulong Height, Bytes32 About, Bytes32 Member, byte[] Signature)
+{
+    /// <summary>Most votes about one thing that are read.</summary>
+    public const int Most = Proofs.Committee.MaxMembers;
 }

@@ -16,7 +16,8 @@ namespace Oxen.Ons.Sequencing;
 internal sealed class LedgerFollower : IAsyncDisposable
 {
     private const int MostPending = 4096;
-    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(30);
+    private const int Haste = 10;
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(30), ShowPatience = TimeSpan.FromSeconds(5);
 
     private readonly OxendClient _server;
     private readonly IReadOnlyList<LedgerKey> _keys;
@@ -24,12 +25,14 @@ internal sealed class LedgerFollower : IAsyncDisposable
     private readonly TimeSpan _every;
     private readonly TimeProvider _time;
     private readonly CancellationTokenSource _stop = new();
+    private readonly SemaphoreSlim _wake = new(0);
     private readonly List<AdoptedBlock> _pending = []; // applied to State and to each other; no quorum yet
     private LedgerHost? _host;
     private Task _loop = Task.CompletedTask;
-    private ulong _told, _subnameAt;
+    private ulong _told, _subnameAt, _awaited;
     private uint _subnameRun;
     private volatile string _trouble = "";
+    private volatile LedgerState? _ahead;
 
     public LedgerFollower(OxendClient server, IReadOnlyList<LedgerKey> keys, SigningJournal journal, TimeSpan every, TimeProvider time)
     {
@@ -48,6 +51,9 @@ internal sealed class LedgerFollower : IAsyncDisposable
         }
     }
 
+    /// <summary>The newest state there that follows the rules; null: none that this copy does not have. For <see cref="LedgerHostOptions.Ahead"/>.</summary>
+    public LedgerState? Ahead => _ahead;
+
     /// <summary>Raised when <see cref="Trouble"/> changes.</summary>
     public event Action? TroubleChanged;
 
@@ -57,7 +63,13 @@ internal sealed class LedgerFollower : IAsyncDisposable
         try
         {
             JsonElement answer = await _server.CallAsync("ledger_submit", new { operation = Convert.ToBase64String(operation.Encoded) }, cancel).ConfigureAwait(false);
-            if (answer.GetProperty("accepted").GetBoolean()) return new Receipt(operation.Id, answer.GetProperty("height").GetUInt64(), null);
+            if (answer.GetProperty("accepted").GetBoolean())
+            {
+                ulong height = answer.GetProperty("height").GetUInt64();
+                if (_host is { } host) await UntilHasAsync(host, height, cancel).ConfigureAwait(false);
+                return new Receipt(operation.Id, height, null);
+            }
+
             OperationFault fault = Enum.TryParse(answer.GetProperty("fault").GetString()?.Replace("_", "", StringComparison.Ordinal), ignoreCase: true, out OperationFault read) && Enum.IsDefined(read) ? read : OperationFault.Malformed;
             return new Receipt(operation.Id, 0, new Refusal(fault, answer.TryGetProperty("detail", out JsonElement detail) ? detail.ToString() : ""));
         }
@@ -117,6 +129,7 @@ internal sealed class LedgerFollower : IAsyncDisposable
             // From the first block that is not ours: its signatures may have come by now. Then page after page.
             for (int at = 0; at >= 0;) at = await FetchAsync(host, at, cancel).ConfigureAwait(false);
 
+            _ahead = _pending.Count > 0 ? _pending[^1].After : null;
             await CopySubnamesAsync(host, cancel).ConfigureAwait(false);
             Trouble = "";
             return true;
@@ -133,6 +146,7 @@ internal sealed class LedgerFollower : IAsyncDisposable
         await _stop.CancelAsync().ConfigureAwait(false);
         await _loop.ConfigureAwait(false);
         _stop.Dispose();
+        _wake.Dispose();
     }
 
     private async Task LoopAsync()
@@ -144,13 +158,62 @@ internal sealed class LedgerFollower : IAsyncDisposable
             {
                 bool came = await LookAsync(_host!, _stop.Token).ConfigureAwait(false);
                 pause = came ? _every : pause + pause < LongestPause ? pause + pause : LongestPause;
-                // Another ledger tells nobody of its blocks: it is asked, more seldom while it is silent.
-                await Task.Delay(pause, _time, _stop.Token).ConfigureAwait(false);
+                // Another ledger tells nobody of its blocks: it is asked, more seldom while it is silent, at once when somebody waits.
+                await PauseAsync(came && Interlocked.Read(ref _awaited) > _host!.State.Height ? _every / Haste : pause).ConfigureAwait(false);
             }
         }
         catch (OperationCanceledException) when (_stop.IsCancellationRequested)
         {
             // The end.
+        }
+    }
+
+    private async Task PauseAsync(TimeSpan pause)
+    {
+        using var end = new CancellationTokenSource(pause, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(end.Token, _stop.Token);
+        try
+        {
+            await _wake.WaitAsync(either.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (!_stop.IsCancellationRequested)
+        {
+            // the pause is over
+        }
+    }
+
+    // Who sends an operation here looks here what became of it. If the committee takes longer to sign than anybody waits, the receipt goes out before.
+    private async Task UntilHasAsync(LedgerHost host, ulong height, CancellationToken cancel)
+    {
+        var came = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        void Look()
+        {
+            if (host.State.Height >= height) came.TrySetResult();
+        }
+
+        host.Changed += Look;
+        try
+        {
+            Look();
+            if (came.Task.IsCompleted) return;
+            InterlockedMax(ref _awaited, height);
+            _wake.Release();
+            await came.Task.WaitAsync(ShowPatience, _time, cancel).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is TimeoutException or ObjectDisposedException)
+        {
+            // not here yet, or the end
+        }
+        finally
+        {
+            host.Changed -= Look;
+        }
+    }
+
+    private static void InterlockedMax(ref ulong at, ulong value)
+    {
+        for (ulong seen = Interlocked.Read(ref at); seen < value && Interlocked.CompareExchange(ref at, value, seen) is var found && found != seen; seen = found)
+        {
         }
     }
 

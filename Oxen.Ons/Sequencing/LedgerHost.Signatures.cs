@@ -19,7 +19,9 @@ internal sealed partial class LedgerHost
         if (index < 0 || !HeaderSignatures.IsSigned(header, member, signature, state.Network)) return false;
         HeaderSignatures now = await SignaturesAtAsync(height, cancel).ConfigureAwait(false);
         if (now.ByMember.ContainsKey((byte)index)) return true;
-        await StoreAsync(height, now.With((byte)index, signature), cancel).ConfigureAwait(false);
+        now = now.With((byte)index, signature);
+        if (_sequencer.IsShared) now = await ShareAsync(header, state, now, member, signature, cancel).ConfigureAwait(false);
+        await StoreAsync(height, now, cancel).ConfigureAwait(false);
         return true;
     }
 
@@ -37,7 +39,7 @@ internal sealed partial class LedgerHost
         lock (_gate)
         {
             // Who looks into the past fills no memory.
-            if (StateAt(height) is not null) _signatures.TryAdd(height, read);
+            if (IsFinal(height, read)) _signatures.TryAdd(height, read);
         }
 
         return read;
@@ -72,6 +74,22 @@ internal sealed partial class LedgerHost
         return read is not null && reader.Done ? read : null;
     }
 
+    // Other ledgers on a shared store take signatures as well: until there are enough, the store is asked each time.
+    private bool IsFinal(ulong height, HeaderSignatures signatures) => StateAt(height) is { } state && (!_sequencer.IsShared || signatures.ByMember.Count >= state.Committee.Quorum);
+
+    // Each signature lies in the store by itself, as votes do: who adds one sees those that others added, and none takes another's place.
+    private async Task<HeaderSignatures> ShareAsync(BlockHeader header, LedgerState state, HeaderSignatures now, Bytes32 member, byte[] signature, CancellationToken cancel)
+    {
+        ulong newest = _state.Height;
+        foreach (StoredVote vote in await _sequencer.ShareVoteAsync(new StoredVote(header.Height, header.Hash(state.Network), member, signature), newest - Math.Min(newest, state.Rules.EpochBlocks), cancel).ConfigureAwait(false))
+        {
+            int index = state.Committee.IndexOf(vote.Member);
+            if (index >= 0 && HeaderSignatures.IsSigned(header, vote.Member, vote.Signature, state.Network)) now = now.With((byte)index, vote.Signature);
+        }
+
+        return now;
+    }
+
     // What several say at once is put together, whatever the order.
     private async Task StoreAsync(ulong height, HeaderSignatures more, CancellationToken cancel)
     {
@@ -83,7 +101,7 @@ internal sealed partial class LedgerHost
             {
                 now = _signatures.GetValueOrDefault(height, HeaderSignatures.None);
                 foreach ((byte member, byte[] signature) in more.ByMember) now = now.With(member, signature);
-                _signatures[height] = now;
+                if (IsFinal(height, now)) _signatures[height] = now;
             }
 
             var writer = new LedgerWriter(1024);

@@ -10,6 +10,7 @@ internal sealed partial class LedgerHost
 {
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100), LongestPause = TimeSpan.FromSeconds(5);
     private const int ManyOperations = 256;
+    private bool _silent; // the store, when it was last read
 
     private async Task WriteAsync()
     {
@@ -46,21 +47,53 @@ internal sealed partial class LedgerHost
         }
     }
 
-    // True: operations are there. False: none came for a heartbeat. Null: none will come any more.
+    // True: operations are there. False: no block came for a heartbeat. Null: no operation will come any more.
     private async Task<bool?> WaitAsync()
     {
-        if (_options.Heartbeat == TimeSpan.Zero) return await _queue.Reader.WaitToReadAsync(_stop.Token).ConfigureAwait(false) ? true : null;
-        using var beat = new CancellationTokenSource(_options.Heartbeat, _time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(beat.Token, _stop.Token);
-        try
+        long begun = _time.GetTimestamp();
+        while (true)
         {
-            return await _queue.Reader.WaitToReadAsync(either.Token).ConfigureAwait(false) ? true : null;
-        }
-        catch (OperationCanceledException) when (!_stop.IsCancellationRequested)
-        {
-            return false;
+            TimeSpan limit = Timeout.InfiniteTimeSpan;
+            if (_options.Heartbeat > TimeSpan.Zero && (limit = _options.Heartbeat - _time.GetElapsedTime(begun)) <= TimeSpan.Zero) return false;
+            if (_sequencer.IsShared && (limit == Timeout.InfiniteTimeSpan || limit > _options.FollowEvery)) limit = _options.FollowEvery;
+            using var beat = new CancellationTokenSource(limit, _time);
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(beat.Token, _stop.Token);
+            try
+            {
+                return await _queue.Reader.WaitToReadAsync(either.Token).ConfigureAwait(false) ? true : null;
+            }
+            catch (OperationCanceledException) when (!_stop.IsCancellationRequested)
+            {
+                if (_sequencer.IsShared && await FollowIdlyAsync().ConfigureAwait(false)) begun = _time.GetTimestamp();
+            }
         }
     }
+
+    // Who writes nothing would else never see what others wrote. True: there was something.
+    private async Task<bool> FollowIdlyAsync()
+    {
+        await _writing.WaitAsync(_stop.Token).ConfigureAwait(false);
+        try
+        {
+            ulong before = _state.Height;
+            await FollowAsync(null, _stop.Token).ConfigureAwait(false);
+            if (_silent) Trouble = "";
+            _silent = false;
+            return _state.Height != before;
+        }
+        catch (Exception e) when (IsOfStore(e) && !_stop.IsCancellationRequested)
+        {
+            Trouble = Silence(e);
+            _silent = true;
+            return false;
+        }
+        finally
+        {
+            _writing.Release();
+        }
+    }
+
+    private string Silence(Exception e) => $"{_sequencer.Name} does not answer: {e.Message}";
 
     // `due`: a block, also if it is empty.
     private async Task AppendPatientlyAsync(List<(Operation Operation, TaskCompletionSource<Receipt> Done)> waiting, bool due)
@@ -78,7 +111,7 @@ internal sealed partial class LedgerHost
             }
             catch (Exception e) when (IsOfStore(e) && !_stop.IsCancellationRequested)
             {
-                Trouble = $"{_sequencer.Name} does not answer: {e.Message}";
+                Trouble = Silence(e);
             }
             finally
             {
@@ -92,7 +125,7 @@ internal sealed partial class LedgerHost
     }
 
     // InvalidDataException is an IOException's sibling, not its child: garbled contents are no reason to try again.
-    private static bool IsOfStore(Exception e) => e is IOException or HttpRequestException or System.Data.Common.DbException or SocketException or TimeoutException or OperationCanceledException or System.Text.Json.JsonException;
+    internal static bool IsOfStore(Exception e) => e is IOException or HttpRequestException or System.Data.Common.DbException or SocketException or TimeoutException or OperationCanceledException or System.Text.Json.JsonException;
 
     // Until every waiting operation is in a block or refused; at most one block more than others got in between.
     private async Task AppendAsync(List<(Operation Operation, TaskCompletionSource<Receipt> Done)> waiting, bool due)
@@ -114,14 +147,24 @@ internal sealed partial class LedgerHost
                 // Before anybody is told: who has a receipt is not shown a trouble that is over.
                 Trouble = "";
                 Keep(next, block.Header);
+                _pending.Included(block.Operations);
                 Changed?.Invoke();
+            }
+
+            else if (_sequencer.IsShared && refused.Values.Any(r => r.Fault != OperationFault.BlockFull))
+            {
+                // Others may have written what it follows on; who took a height knows that nobody has.
+                await FollowAsync(waiting, _stop.Token).ConfigureAwait(false);
+                if (_state.Height != before.Height) continue;
             }
 
             // What the full block left out waits for the next one.
             foreach ((Operation operation, TaskCompletionSource<Receipt> done) in waiting)
             {
                 Refusal? refusal = refused.GetValueOrDefault(operation);
-                if (refusal?.Fault != OperationFault.BlockFull) done.TrySetResult(new Receipt(operation.Id, refusal is null ? next.Height : 0, refusal));
+                if (refusal?.Fault == OperationFault.BlockFull) continue;
+                if (refusal is not null) _pending.Refused(operation);
+                done.TrySetResult(new Receipt(operation.Id, refusal is null ? next.Height : 0, refusal));
             }
 
             waiting.RemoveAll(w => w.Done.Task.IsCompleted);
@@ -157,6 +200,7 @@ internal sealed partial class LedgerHost
 
                 LedgerState next = StateMachine.Apply(_state, blocks[i], out string reason, trusted: i < sure) ?? throw new InvalidDataException($"block {_state.Height + 1} of the store breaks a rule: {reason}");
                 Keep(next, blocks[i].Header);
+                _pending.Included(blocks[i].Operations);
                 if (waiting is { Count: > 0 })
                 {
                     Trouble = "";

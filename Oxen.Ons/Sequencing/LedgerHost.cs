@@ -16,6 +16,9 @@ internal sealed record LedgerHostOptions
     /// <summary>With an interval of zero: an empty block when none has come for so long, so that the newest proofs are never old; zero: none.</summary>
     public TimeSpan Heartbeat { get; init; }
 
+    /// <summary>In a store that others write too: so often what they wrote is read while nothing is written here.</summary>
+    public TimeSpan FollowEvery { get; init; } = TimeSpan.FromMilliseconds(500);
+
     /// <summary>Most operations that wait at once; more are refused to the caller.</summary>
     public int QueueLimit { get; init; } = 65_536;
 
@@ -27,6 +30,9 @@ internal sealed record LedgerHostOptions
 
     /// <summary>Makes no blocks: they come by <see cref="LedgerHost.AdoptAsync"/>, and operations go here.</summary>
     public Func<Operation, CancellationToken, Task<Receipt>>? Forward { get; init; }
+
+    /// <summary>With <see cref="Forward"/>: the newest state that is known there, whether anybody stands for it or not. Only numbers of operations are taken from it.</summary>
+    public Func<LedgerState?>? Ahead { get; init; }
 
     /// <summary>Where publications of names below zones go on to, beside being kept here; null: nowhere.</summary>
     public Func<byte[], CancellationToken, Task<Zones.SubnameRefusal>>? ForwardSubname { get; init; }
@@ -62,6 +68,7 @@ internal sealed partial class LedgerHost : IAsyncDisposable
     private readonly Dictionary<ulong, HeaderSignatures> _signatures = [];
     private readonly Dictionary<Bytes32, Committee> _committees;
     private readonly VoteBox _votes;
+    private readonly PendingNumbers _pending = new();
     private readonly Lock _gate = new();
     private volatile LedgerState _state;
     private volatile NameTable _names;
@@ -81,7 +88,7 @@ internal sealed partial class LedgerHost : IAsyncDisposable
         _snapshotHeight = begin.Height;
         Keep(begin, header);
         Subnames = new Zones.SubnameStore(options.SubnameDirectory, () => _state, time);
-        _votes = new VoteBox(this);
+        _votes = new VoteBox(this, sequencer);
     }
 
     /// <summary>Raised after <see cref="State"/> was replaced, on the writer's thread; handlers return at once.</summary>
@@ -106,7 +113,7 @@ internal sealed partial class LedgerHost : IAsyncDisposable
 
     /// <summary>Takes a vote of a committee's member about a node; gives all votes for the same verdict so far, and how many it takes. Null: it is no vote.</summary>
     public async Task<(NodeVerdictBody Body, int Quorum)?> VoteAsync(NodeVerdictBody body, Bytes32 member, byte[] signature, CancellationToken cancel)
-        => _options.ForwardVote is { } forward ? await forward(body, member, signature, cancel).ConfigureAwait(false) : _votes.Take(body, member, signature);
+        => _options.ForwardVote is { } forward ? await forward(body, member, signature, cancel).ConfigureAwait(false) : await _votes.TakeAsync(body, member, signature, cancel).ConfigureAwait(false);
 
     /// <summary>In words, why blocks do not become durable now; empty: they do. It tries on.</summary>
     public string Trouble
@@ -161,11 +168,16 @@ internal sealed partial class LedgerHost : IAsyncDisposable
         AccountEntry signer = _state.Account(operation.Signer);
         if (operation.Nonce < signer.Nonce) return Refuse(operation, OperationFault.Replayed, $"its nonce is {operation.Nonce}, and the signer's next is {signer.Nonce}: this number was used");
         if (!operation.VerifySignature()) return Refuse(operation, OperationFault.BadSignature, "the signature is not the signer's");
-        if (_options.Forward is { } forward) return forward(operation, cancel);
+        _pending.Sent(operation, signer.Nonce);
+        if (_options.Forward is { } forward) return ForwardAsync(forward, operation, cancel);
         var done = new TaskCompletionSource<Receipt>(TaskCreationOptions.RunContinuationsAsynchronously);
         if (_queue.Writer.TryWrite((operation, done))) return done.Task.WaitAsync(cancel);
+        _pending.Refused(operation);
         return Refuse(operation, OperationFault.BlockFull, _ended ? $"the ledger has stopped: {(Trouble.Length > 0 ? Trouble : "this node is on its way out")}" : "too many operations wait; try again later");
     }
+
+    /// <summary>The number of an account's next operation, those counted that wait here, or that were taken by the ledger that this copy follows and are not in it yet.</summary>
+    public ulong NextNonce(Bytes32 account) => Math.Max(_pending.Next(account, _state), _options.Ahead?.Invoke()?.Account(account).Nonce ?? 0);
 
     /// <summary>Reads what others appended. Every root is made anew, and signatures of operations are checked unless only this machine writes the store, or a quorum of the committee stands for them.</summary>
     public async Task CatchUpAsync(CancellationToken cancel)
@@ -199,6 +211,7 @@ internal sealed partial class LedgerHost : IAsyncDisposable
             _writing.Release();
         }
 
+        _pending.Reached(_state);
         Changed?.Invoke();
         SnapshotNowAndThen();
         return true;
@@ -222,6 +235,7 @@ internal sealed partial class LedgerHost : IAsyncDisposable
 
             _names = NameTable.Of(state.Tree);
             _state = state;
+            _pending.Clear();
             _lastSigned = 0;
         }
         finally
@@ -306,6 +320,23 @@ internal sealed partial class LedgerHost : IAsyncDisposable
         {
             // A start without it takes longer, and nothing else; the next height tries again.
             Trouble = $"the snapshot cannot be written: {e.Message}";
+        }
+    }
+
+    private async Task<Receipt> ForwardAsync(Func<Operation, CancellationToken, Task<Receipt>> forward, Operation operation, CancellationToken cancel)
+    {
+        try
+        {
+            Receipt receipt = await forward(operation, cancel).ConfigureAwait(false);
+            if (receipt.Refusal is null) _pending.Taken(operation, receipt.Height);
+            else _pending.Refused(operation);
+            return receipt;
+        }
+        catch
+        {
+            // What became of it is not known; the next one asks anew.
+            _pending.Refused(operation);
+            throw;
         }
     }
 

@@ -1,3 +1,5 @@
+using Oxen.Ons.Ledger;
+
 namespace Oxen.Ons.Sequencing;
 
 /// <summary>Keeps blocks for as long as the process lives: for tests, demonstrations and simulations.</summary>
@@ -6,6 +8,7 @@ internal sealed class MemorySequencer : IBlockSequencer
     private readonly Lock _gate = new();
     private readonly List<byte[]> _blocks = [];
     private readonly Dictionary<ulong, byte[]> _signatures = [];
+    private readonly Dictionary<(ulong Height, Bytes32 About, Bytes32 Member), StoredVote> _votes = [];
 
     public string Name => "memory";
 
@@ -46,6 +49,16 @@ internal sealed class MemorySequencer : IBlockSequencer
     public Task<byte[]?> GetSignaturesAsync(ulong height, CancellationToken cancel)
     {
         lock (_gate) return Task.FromResult(_signatures.GetValueOrDefault(height));
+    }
+
+    public Task<IReadOnlyList<StoredVote>> ShareVoteAsync(StoredVote vote, ulong forget, CancellationToken cancel)
+    {
+        lock (_gate)
+        {
+            foreach ((ulong Height, Bytes32, Bytes32) old in _votes.Keys.Where(k => k.Height < forget).ToArray()) _votes.Remove(old);
+            _votes[(vote.Height, vote.About, vote.Member)] = vote;
+            return Task.FromResult<IReadOnlyList<StoredVote>>([.. _votes.Values.Where(v => v.Height == vote.Height && v.About == vote.About).Take(StoredVote.Most)]);
+        }
     }
 
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;

@@ -1,5 +1,6 @@
 using Npgsql;
 using NpgsqlTypes;
+using Oxen.Ons.Ledger;
 
 namespace Oxen.Ons.Sequencing;
 
@@ -25,6 +26,7 @@ internal sealed class PostgresSequencer : IBlockSequencer
                 """
                 CREATE TABLE IF NOT EXISTS oxen_blocks (network text, height bigint, body bytea NOT NULL, PRIMARY KEY (network, height));
                 CREATE TABLE IF NOT EXISTS oxen_signatures (network text, height bigint, body bytea NOT NULL, PRIMARY KEY (network, height));
+                CREATE TABLE IF NOT EXISTS oxen_votes (network text, height bigint, about bytea, member bytea, signature bytea NOT NULL, PRIMARY KEY (network, height, about, member));
                 """);
             await command.ExecuteNonQueryAsync(cancel).ConfigureAwait(false);
             return new PostgresSequencer(source, network);
@@ -84,6 +86,28 @@ internal sealed class PostgresSequencer : IBlockSequencer
     {
         await using NpgsqlCommand command = Command("SELECT body FROM oxen_signatures WHERE network = $1 AND height = $2", height);
         return await command.ExecuteScalarAsync(cancel).ConfigureAwait(false) as byte[];
+    }
+
+    public async Task<IReadOnlyList<StoredVote>> ShareVoteAsync(StoredVote vote, ulong forget, CancellationToken cancel)
+    {
+        await using (NpgsqlCommand command = Command("DELETE FROM oxen_votes WHERE network = $1 AND height < $2", forget)) await command.ExecuteNonQueryAsync(cancel).ConfigureAwait(false);
+        byte[] about = vote.About.ToArray();
+        await using (NpgsqlCommand command = Command("INSERT INTO oxen_votes (network, height, about, member, signature) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (network, height, about, member) DO UPDATE SET signature = excluded.signature", vote.Height, about))
+        {
+            foreach (byte[] bytes in new[] { vote.Member.ToArray(), vote.Signature }) command.Parameters.Add(new NpgsqlParameter<byte[]> { TypedValue = bytes });
+            await command.ExecuteNonQueryAsync(cancel).ConfigureAwait(false);
+        }
+
+        await using NpgsqlCommand read = Command("SELECT member, signature FROM oxen_votes WHERE network = $1 AND height = $2 AND about = $3 LIMIT $4", vote.Height, about);
+        read.Parameters.Add(new NpgsqlParameter<int> { TypedValue = StoredVote.Most });
+        await using NpgsqlDataReader reader = await read.ExecuteReaderAsync(cancel).ConfigureAwait(false);
+        var votes = new List<StoredVote>();
+        while (await reader.ReadAsync(cancel).ConfigureAwait(false))
+        {
+            if (reader.GetFieldValue<byte[]>(0) is { Length: Bytes32.Length } member) votes.Add(vote with { Member = new Bytes32(member), Signature = reader.GetFieldValue<byte[]>(1) });
+        }
+
+        return votes;
     }
 
     public ValueTask DisposeAsync() => _source.DisposeAsync();

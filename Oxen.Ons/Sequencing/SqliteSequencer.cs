@@ -1,4 +1,5 @@
 using Microsoft.Data.Sqlite;
+using Oxen.Ons.Ledger;
 
 namespace Oxen.Ons.Sequencing;
 
@@ -10,7 +11,7 @@ internal sealed class SqliteSequencer : IBlockSequencer
 {
     private readonly SemaphoreSlim _gate = new(1, 1);
     private readonly SqliteConnection _connection;
-    private readonly SqliteCommand _append, _read, _put, _get;
+    private readonly SqliteCommand _append, _read, _put, _get, _vote, _votes, _forget;
 
     private SqliteSequencer(SqliteConnection connection)
     {
@@ -19,6 +20,9 @@ internal sealed class SqliteSequencer : IBlockSequencer
         _read = Command("SELECT height, body FROM blocks WHERE height >= $height ORDER BY height LIMIT $count", "$height", "$count");
         _put = Command("INSERT OR REPLACE INTO signatures (height, body) VALUES ($height, $body)", "$height", "$body");
         _get = Command("SELECT body FROM signatures WHERE height = $height", "$height");
+        _vote = Command("INSERT OR REPLACE INTO votes (height, about, member, signature) VALUES ($height, $about, $member, $signature)", "$height", "$about", "$member", "$signature");
+        _votes = Command("SELECT member, signature FROM votes WHERE height = $height AND about = $about LIMIT $count", "$height", "$about", "$count");
+        _forget = Command("DELETE FROM votes WHERE height < $height", "$height");
     }
 
     public string Name => "sqlite";
@@ -38,6 +42,7 @@ internal sealed class SqliteSequencer : IBlockSequencer
                 "PRAGMA busy_timeout = 5000", "PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL",
                 "CREATE TABLE IF NOT EXISTS blocks (height INTEGER PRIMARY KEY, body BLOB NOT NULL)",
                 "CREATE TABLE IF NOT EXISTS signatures (height INTEGER PRIMARY KEY, body BLOB NOT NULL)",
+                "CREATE TABLE IF NOT EXISTS votes (height INTEGER, about BLOB, member BLOB, signature BLOB NOT NULL, PRIMARY KEY (height, about, member))",
             })
             {
                 using SqliteCommand command = connection.CreateCommand();
@@ -88,10 +93,27 @@ internal sealed class SqliteSequencer : IBlockSequencer
 
     public Task<byte[]?> GetSignaturesAsync(ulong height, CancellationToken cancel) => LockedAsync(() => Set(_get, (long)height).ExecuteScalar() as byte[], cancel);
 
+    public Task<IReadOnlyList<StoredVote>> ShareVoteAsync(StoredVote vote, ulong forget, CancellationToken cancel) => LockedAsync<IReadOnlyList<StoredVote>>(
+        () =>
+        {
+            byte[] about = vote.About.ToArray();
+            Set(_forget, (long)forget).ExecuteNonQuery();
+            Set(_vote, (long)vote.Height, about, vote.Member.ToArray(), vote.Signature).ExecuteNonQuery();
+            var votes = new List<StoredVote>();
+            using SqliteDataReader reader = Set(_votes, (long)vote.Height, about, StoredVote.Most).ExecuteReader();
+            while (reader.Read())
+            {
+                if (reader.GetFieldValue<byte[]>(0) is { Length: Bytes32.Length } member) votes.Add(vote with { Member = new Bytes32(member), Signature = reader.GetFieldValue<byte[]>(1) });
+            }
+
+            return votes;
+        },
+        cancel);
+
     public async ValueTask DisposeAsync()
     {
         await _gate.WaitAsync().ConfigureAwait(false);
-        foreach (SqliteCommand command in new[] { _append, _read, _put, _get }) await command.DisposeAsync().ConfigureAwait(false);
+        foreach (SqliteCommand command in new[] { _append, _read, _put, _get, _vote, _votes, _forget }) await command.DisposeAsync().ConfigureAwait(false);
         await _connection.DisposeAsync().ConfigureAwait(false);
         _gate.Dispose();
     }

@@ -154,7 +154,7 @@ internal sealed class OnsCommands(Screen screen)
 
     private static string Word(NameType type) => type switch { NameType.Session => "session", NameType.Wallet => "wallet", _ => "lokinet" };
 
-    private static string Why(NameFault fault) => fault switch
+    internal static string Why(NameFault fault) => fault switch
     {
         NameFault.Empty => "it is empty",
         NameFault.TooLong => "it is too long",
@@ -165,7 +165,7 @@ internal sealed class OnsCommands(Screen screen)
         _ => "it has a character that no name has",
     };
 
-    private static string Why(ValueFault fault) => fault switch
+    internal static string Why(ValueFault fault) => fault switch
     {
         ValueFault.Length => "it has the wrong length",
         ValueFault.Kind => "it is of another kind",

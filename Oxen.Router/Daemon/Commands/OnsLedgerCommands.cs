@@ -334,13 +334,13 @@ internal sealed class OnsLedgerCommands(Screen screen)
         var type = (NameType)Math.Min(raw, (int)NameType.Lokinet);
         string folded = NameRules.Fold(name);
         NameFault fault = NameRules.Check(folded, type);
-        return fault == NameFault.None ? (folded, type) : throw LedgerConnection.Misuse($"{name} is no {Terms[(int)type]} name: {fault}", "`oxen ons hash NAME` shows for which types it is one.");
+        return fault == NameFault.None ? (folded, type) : throw LedgerConnection.Misuse($"{name} is no {Terms[(int)type]} name: {OnsCommands.Why(fault)}", "`oxen ons hash NAME` shows for which types it is one.");
     }
 
     private static byte[] Sealed(string name, NameType type, string text)
     {
         ValueFault fault = NameValue.Parse(text, type, out NameValue? value);
-        if (value is null) throw LedgerConnection.Misuse($"{text} is no {Terms[(int)type]} value: {fault}", "`oxen ons encrypt --help` says what values look like.");
+        if (value is null) throw LedgerConnection.Misuse($"{text} is no {Terms[(int)type]} value: {OnsCommands.Why(fault)}", "`oxen ons encrypt --help` says what values look like.");
         return ValueCipher.Encrypt(value.Bytes, name, RandomNumberGenerator.GetBytes(ValueCipher.NonceBytes));
     }
 

@@ -113,7 +113,7 @@ internal sealed class LedgerEnd : IAsyncDisposable
         foreach (string file in config.SignFiles) _keys.Add(LedgerStores.LoadKey(file));
         SigningJournal journal = Journal(config.JournalFile);
         if (config.Follow is { } server) _follower = new LedgerFollower(new OxendClient(_http, server), _keys, journal, FollowEvery, time);
-        var options = new LedgerHostOptions { Interval = config.Interval, SnapshotFile = config.SnapshotFile, SubnameDirectory = config.SubnameDirectory, Forward = _follower is null ? null : _follower.ForwardAsync, ForwardSubname = _follower is null ? null : _follower.ForwardSubnameAsync, ForwardVote = _follower is null ? null : _follower.ForwardVoteAsync };
+        var options = new LedgerHostOptions { Interval = config.Interval, SnapshotFile = config.SnapshotFile, SubnameDirectory = config.SubnameDirectory, Forward = _follower is null ? null : _follower.ForwardAsync, Ahead = () => _follower?.Ahead, ForwardSubname = _follower is null ? null : _follower.ForwardSubnameAsync, ForwardVote = _follower is null ? null : _follower.ForwardVoteAsync };
         Host = await LedgerStores.OpenHostAsync(config.Store, genesis, options, time, cancel).ConfigureAwait(false);
         Host.TroubleChanged += () => { if (Host.Trouble.Length > 0) trouble?.Invoke(Host.Trouble); };
         if (_follower is null)

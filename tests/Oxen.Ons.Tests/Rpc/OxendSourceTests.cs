@@ -48,6 +48,61 @@ public class OxendSourceTests
     }
 
     [Fact]
+    public async Task A_silent_server_holds_nobody_up_and_what_not_all_said_is_kept_for_minutes()
+    {
+        using var released = new ManualResetEventSlim();
+        await using var good = new MockOxend((_, _) => Blocks);
+        await using var other = new MockOxend((_, _) => Blocks);
+        await using var silent = new MockOxend((_, _) =>
+        {
+            released.Wait(TimeSpan.FromMinutes(5));
+            return "{}";
+        });
+        try
+        {
+            using var source = new OxendNameSource([good.Address, silent.Address, other.Address], TimeSpan.FromMinutes(10));
+            NameAnswer answer = await source.ResolveAsync("blocks", CancellationToken.None).AsTask().WaitAsync(TimeSpan.FromMinutes(2));
+            Assert.Equal((NameOutcome.Found, TimeSpan.FromMinutes(5)), (answer.Outcome, answer.Lifetime));
+            using var both = new OxendNameSource([good.Address, other.Address], TimeSpan.FromMinutes(10));
+            Assert.Equal(TimeSpan.FromHours(1), (await both.ResolveAsync("blocks", CancellationToken.None)).Lifetime);
+        }
+        finally
+        {
+            released.Set();
+        }
+    }
+
+    [Fact]
+    public async Task Liars_who_are_quicker_than_an_honest_server_gain_nothing_within_its_grace()
+    {
+        // The clock stands, so that the time of grace does not end before the third one has spoken.
+        using var released = new ManualResetEventSlim();
+        int said = 0;
+        string Lie()
+        {
+            Interlocked.Increment(ref said);
+            return "{}";
+        }
+
+        await using var liar = new MockOxend((_, _) => Lie());
+        await using var other = new MockOxend((_, _) => Lie());
+        await using var honest = new MockOxend((_, _) =>
+        {
+            released.Wait(TimeSpan.FromMinutes(5));
+            return Blocks;
+        });
+        using var source = new OxendNameSource([liar.Address, other.Address, honest.Address], TimeSpan.FromMinutes(10), new StandingClock());
+        Task<NameAnswer> asked = source.ResolveAsync("blocks", CancellationToken.None).AsTask();
+        for (int i = 0; i < 6000 && Volatile.Read(ref said) < 2; i++) await Task.Delay(10);
+        await Task.Delay(50);
+        Assert.False(asked.IsCompleted);
+        released.Set();
+        NameAnswer answer = await asked.WaitAsync(TimeSpan.FromMinutes(2));
+        Assert.Equal(NameOutcome.Unavailable, answer.Outcome);
+        Assert.Contains("do not agree", answer.Reason, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_list_of_nodes_is_read_with_large_swarm_ids_and_kept_when_the_server_fails()
     {
         string now = """
@@ -82,6 +137,11 @@ public class OxendSourceTests
             Assert.NotEmpty(source.Trouble);
             Assert.Same(kept, source.Current);
         }
+    }
+
+    private sealed class StandingClock : TimeProvider
+    {
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) => base.CreateTimer(callback, state, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
     private static async Task<NameAnswer> Resolve(string name, params MockOxend[] servers)

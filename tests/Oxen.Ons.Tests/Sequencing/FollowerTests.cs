@@ -100,6 +100,67 @@ public sealed class FollowerTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task An_account_sends_one_operation_after_another_through_a_copy_that_has_none_of_them_yet()
+    {
+        await using LedgerFollower follower = Follower([]);
+        await using LedgerHost copy = await CopyAsync(follower);
+        var calls = new LedgerRpc(copy);
+        for (ulong i = 0; i < 3; i++)
+        {
+            JsonElement account = await LedgerCalls.To(calls)("ledger_account", new { account = Key("alice").Id.ToString() }, CancellationToken.None);
+            Assert.Equal((i, 0UL), (account.GetProperty("nonce").GetUInt64(), copy.State.Height)); // nobody signs: the copy stays where it is
+            Assert.Null((await copy.SubmitAsync(Operation.Create(new TransferBody(Key("carol").Id, 1), Key("alice"), i, _genesis.Network))).Refusal);
+        }
+
+        // One that is refused takes nothing with it, and what is in the copy is counted once.
+        Assert.Equal(OperationFault.NotEnoughMoney, (await copy.SubmitAsync(Operation.Create(new TransferBody(Key("carol").Id, ulong.MaxValue), Key("alice"), 3, _genesis.Network))).Refusal!.Fault);
+        Assert.Equal(3UL, copy.NextNonce(Key("alice").Id));
+        await SignAsync(3, Founders[..3]);
+        await UntilAsync(async () => await follower.LookAsync(copy, CancellationToken.None) && copy.State.Height == 3);
+        Assert.Equal((3UL, 3UL, 0UL), (copy.State.Account(Key("alice").Id).Nonce, copy.NextNonce(Key("alice").Id), copy.NextNonce(Key("bob").Id)));
+    }
+
+    [Fact]
+    public async Task A_copy_whose_committee_is_asleep_knows_the_numbers_of_what_was_sent_elsewhere()
+    {
+        await using LedgerFollower follower = Follower([]);
+        await using LedgerHost copy = await LedgerHost.OpenAsync(new MemorySequencer(), _genesis, new LedgerHostOptions { Forward = follower.ForwardAsync, Ahead = () => follower.Ahead });
+        for (int i = 0; i < 3; i++) await Do("alice", new TransferBody(Key("carol").Id, 1));
+        Assert.True(await follower.LookAsync(copy, CancellationToken.None));
+        Assert.Equal((0UL, 0UL, 3UL), (copy.State.Height, copy.State.Account(Key("alice").Id).Nonce, copy.NextNonce(Key("alice").Id)));
+        Assert.Null((await copy.SubmitAsync(Operation.Create(new TransferBody(Key("carol").Id, 1), Key("alice"), copy.NextNonce(Key("alice").Id), _genesis.Network))).Refusal);
+        Assert.Equal(4UL, copy.NextNonce(Key("alice").Id));
+    }
+
+    [Fact]
+    public async Task Who_has_a_receipt_of_a_copy_finds_the_operation_in_it()
+    {
+        using var signer = new BlockSigner(_main, Founders, new SigningJournal(null));
+        await using var follower = new LedgerFollower(new OxendClient(_http, _server.Address), [], new SigningJournal(null), TimeSpan.FromSeconds(1), TimeProvider.System);
+        await using LedgerHost copy = await CopyAsync(follower);
+        follower.Start(copy);
+        for (ulong i = 0; i < 3; i++)
+        {
+            Receipt receipt = await copy.SubmitAsync(Operation.Create(new TransferBody(Key("carol").Id, 1), Key("alice"), copy.NextNonce(Key("alice").Id), _genesis.Network));
+            Assert.Equal((null, i + 1), (receipt.Refusal, receipt.Height));
+            Assert.True(copy.State.Height >= receipt.Height);
+        }
+    }
+
+    [Fact]
+    public async Task A_ledger_that_is_not_reached_is_an_error_that_says_so()
+    {
+        await using LedgerFollower follower = Follower([]);
+        await using LedgerHost copy = await CopyAsync(follower);
+        await _server.DisposeAsync();
+        byte[] operation = Operation.Create(new TransferBody(Key("carol").Id, 1), Key("alice"), 0, _genesis.Network).Encoded;
+        OxendException refused = await Assert.ThrowsAsync<OxendException>(() => LedgerCalls.To(new LedgerRpc(copy))("ledger_submit", new { operation = Convert.ToBase64String(operation) }, CancellationToken.None));
+        Assert.Equal(RpcRefusal.Unreached, refused.Code);
+        Assert.Contains("did not answer ledger_submit", refused.Message, StringComparison.Ordinal);
+        Assert.Equal(0UL, copy.NextNonce(Key("alice").Id));
+    }
+
+    [Fact]
     public async Task A_ledger_that_breaks_a_rule_is_not_followed()
     {
         // Money out of nowhere, signed by everybody; and by a quorum that is none.

@@ -149,9 +149,48 @@ public abstract class SequencerContract : IAsyncLifetime
         await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => host.RollbackAsync(99, None));
     }
 
+    [Fact]
+    public async Task Votes_come_together_whoever_takes_them_and_old_ones_go()
+    {
+        await using IBlockSequencer first = await OpenAsync();
+        await using IBlockSequencer second = await OpenAsync();
+        StoredVote Vote(ulong height, string about, string member, byte sign) => new(height, Key(about).Id, Key(member).Id, [.. Enumerable.Repeat(sign, 64)]);
+        Assert.Equal([Key("a").Id], (await first.ShareVoteAsync(Vote(5, "x", "a", 1), 0, None)).Select(v => v.Member));
+        Assert.Equal([Key("b").Id], (await second.ShareVoteAsync(Vote(5, "y", "b", 2), 0, None)).Select(v => v.Member));
+        Assert.Equal([Key("c").Id], (await second.ShareVoteAsync(Vote(6, "x", "c", 3), 0, None)).Select(v => v.Member));
+        Assert.Equal(2, (await second.ShareVoteAsync(Vote(5, "x", "b", 4), 5, None)).Count);
+        IReadOnlyList<StoredVote> all = await first.ShareVoteAsync(Vote(5, "x", "a", 9), 5, None); // said again: in place of the first
+        Assert.Equal([(Key("a").Id, (byte)9), (Key("b").Id, (byte)4)], all.Select(v => (v.Member, v.Signature[63])).OrderBy(v => v.Item2 == 4));
+        Assert.Single(await first.ShareVoteAsync(Vote(7, "x", "a", 1), 6, None));
+        Assert.Single(await first.ShareVoteAsync(Vote(5, "x", "c", 1), 5, None)); // those of height 5 were forgotten
+        Assert.Equal(2, (await first.ShareVoteAsync(Vote(6, "x", "a", 1), 5, None)).Count);
+    }
+
+    [Fact]
+    public async Task Votes_taken_by_two_ledgers_on_one_store_make_one_quorum()
+    {
+        Genesis genesis = GenesisOf();
+        await using LedgerHost first = await LedgerHost.OpenAsync(await OpenAsync(), genesis);
+        await using LedgerHost second = await LedgerHost.OpenAsync(await OpenAsync(), genesis);
+        Assert.Null((await first.SubmitAsync(Operation.Create(new NodeRegisterBody(Key("node").Id, 0, 100 * TestLedger.Oxen, [], []).SignedBy(Key("node"), Key("carol").Id, 0, genesis.Network), Key("carol"), 0, genesis.Network))).Refusal);
+        await second.CatchUpAsync(None);
+        var body = new NodeVerdictBody(Key("node").Id, first.State.Height, Verdict.Failing, NodeReasons.LokinetUnreachable, []);
+        NodeVerdictBody last = body;
+        for (int i = 0; i < 3; i++)
+        {
+            LedgerKey founder = TestLedger.Founders[i];
+            (NodeVerdictBody now, int quorum) = (await (i % 2 == 0 ? first : second).VoteAsync(body, founder.Id, body.VoteOf(founder, genesis.Network), None))!.Value;
+            Assert.Equal((i + 1, 3), (now.Votes.Length, quorum));
+            last = now;
+        }
+
+        Assert.Null((await second.SubmitAsync(Operation.Create(last, TestLedger.Founders[0], 0, genesis.Network))).Refusal);
+        Assert.Equal(NodeStage.Decommissioned, second.State.Node(Key("node").Id)!.Stage);
+    }
+
     private static byte[] BlockOf(int i) => [(byte)i, (byte)(i >> 8), .. Enumerable.Repeat((byte)7, i % 50)];
 
-    private static Genesis GenesisOf() => Genesis.Create("contract", 1_700_000_000_000, LedgerRules.Quick, Committee.Of(Founders.Select(f => f.Id)), new[] { "alice", "bob", "carol" }.Select(n => KeyValuePair.Create(Key(n).Id, 10_000 * TestLedger.Oxen)));
+    private protected static Genesis GenesisOf() => Genesis.Create("contract", 1_700_000_000_000, LedgerRules.Quick, Committee.Of(Founders.Select(f => f.Id)), new[] { "alice", "bob", "carol" }.Select(n => KeyValuePair.Create(Key(n).Id, 10_000 * TestLedger.Oxen)));
 
     // One operation a block, at a clock that stands.
     private static IEnumerable<Operation> Script(Genesis genesis)
@@ -180,7 +219,49 @@ public abstract class SequencerContract : IAsyncLifetime
     }
 }
 
-public sealed class MemorySequencerTests : SequencerContract
+/// <summary>What a store promises beside that, if several machines write it.</summary>
+public abstract class SharedSequencerContract : SequencerContract
+{
+    [Fact]
+    public async Task Signatures_taken_by_two_ledgers_on_one_store_make_one_quorum_at_both()
+    {
+        Genesis genesis = GenesisOf();
+        await using LedgerHost first = await LedgerHost.OpenAsync(await OpenAsync(), genesis);
+        await using LedgerHost second = await LedgerHost.OpenAsync(await OpenAsync(), genesis);
+        Assert.Null((await first.SubmitAsync(Operation.Create(new TransferBody(Key("dave").Id, 1), Key("alice"), 0, genesis.Network))).Refusal);
+        await second.CatchUpAsync(CancellationToken.None);
+        for (int i = 0; i < 3; i++)
+        {
+            Assert.Null(await first.LatestSignedAsync()); // looks, and must not keep what it sees
+            Assert.Null(await second.LatestSignedAsync());
+            LedgerKey founder = TestLedger.Founders[i];
+            Assert.True(await (i % 2 == 0 ? first : second).SignAsync(1, founder.Id, HeaderSignatures.Sign(first.HeaderAt(1)!, founder, genesis.Network)));
+        }
+
+        foreach (LedgerHost host in new[] { first, second }) Assert.Equal((1UL, 3), ((await host.LatestSignedAsync())!.Value.State.Height, (await host.LatestSignedAsync())!.Value.Signatures.ByMember.Count));
+    }
+
+    [Fact]
+    public async Task Who_writes_nothing_sees_what_others_wrote_and_judges_by_it()
+    {
+        Genesis genesis = GenesisOf();
+        await using LedgerHost first = await LedgerHost.OpenAsync(await OpenAsync(), genesis, new LedgerHostOptions { FollowEvery = TimeSpan.FromDays(1) });
+        await using LedgerHost asleep = await LedgerHost.OpenAsync(await OpenAsync(), genesis, new LedgerHostOptions { FollowEvery = TimeSpan.FromDays(1) });
+        await using LedgerHost idle = await LedgerHost.OpenAsync(await OpenAsync(), genesis, new LedgerHostOptions { FollowEvery = TimeSpan.FromMilliseconds(20) });
+        var seen = new TaskCompletionSource();
+        idle.Changed += () => { if (idle.State.Height == 2) seen.TrySetResult(); };
+        for (ulong i = 0; i < 2; i++) Assert.Null((await first.SubmitAsync(Operation.Create(new TransferBody(Key("dave").Id, 1), Key("alice"), i, genesis.Network))).Refusal);
+        await seen.Task.WaitAsync(TimeSpan.FromSeconds(60));
+        Assert.Equal(first.State.Root, idle.State.Root);
+
+        // The number is good, and so is dave's money, for all that this one had not read before.
+        Assert.Equal(0UL, asleep.State.Height);
+        Assert.Null((await asleep.SubmitAsync(Operation.Create(new TransferBody(Key("dave").Id, 1), Key("alice"), 2, genesis.Network))).Refusal);
+        Assert.Equal(OperationFault.NonceGap, (await asleep.SubmitAsync(Operation.Create(new TransferBody(Key("dave").Id, 1), Key("alice"), 9, genesis.Network))).Refusal!.Fault);
+    }
+}
+
+public sealed class MemorySequencerTests : SharedSequencerContract
 {
     private readonly MemorySequencer _store = new();
 
@@ -217,7 +298,7 @@ public sealed class EtcdFixture : IAsyncLifetime
     }
 }
 
-public sealed class EtcdSequencerTests(EtcdFixture fixture) : SequencerContract, IClassFixture<EtcdFixture>
+public sealed class EtcdSequencerTests(EtcdFixture fixture) : SharedSequencerContract, IClassFixture<EtcdFixture>
 {
     private readonly string _prefix = Guid.NewGuid().ToString("N");
 
@@ -243,7 +324,7 @@ public sealed class PostgresFixture : IAsyncLifetime
     }
 }
 
-public sealed class PostgresSequencerTests(PostgresFixture fixture) : SequencerContract, IClassFixture<PostgresFixture>
+public sealed class PostgresSequencerTests(PostgresFixture fixture) : SharedSequencerContract, IClassFixture<PostgresFixture>
 {
     private readonly string _network = Guid.NewGuid().ToString("N");
 

@@ -147,6 +147,8 @@ public class StoreTroubleTests
 
         public Task<byte[]?> GetSignaturesAsync(ulong height, CancellationToken cancel) => inner.GetSignaturesAsync(height, cancel);
 
+        public Task<IReadOnlyList<StoredVote>> ShareVoteAsync(StoredVote vote, ulong forget, CancellationToken cancel) => inner.ShareVoteAsync(vote, forget, cancel);
+
         public ValueTask DisposeAsync() => inner.DisposeAsync();
     }
 }
