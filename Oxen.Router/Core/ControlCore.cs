@@ -136,6 +136,9 @@ internal sealed class ControlCore : ILinkEvents, IDirectoryWire, IDisposable
             case ShardEventKind.NumbersExhausted:
                 Client?.OnShardEvent(path, "its packet numbers are used up", now);
                 break;
+            case ShardEventKind.PathRetired:
+                Client?.OnPathRetired(path);
+                break;
             case ShardEventKind.CommandRefused:
                 if (Relay?.OnShardEvent(path, PathCloseReason.Refused) != true) Client?.OnShardEvent(path, "the data plane refused it", now);
                 break;

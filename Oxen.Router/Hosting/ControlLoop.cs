@@ -15,6 +15,10 @@ internal sealed class ControlLoop : LoopThread
     private const int BufferBytes = 64 * 1024;
     private const int Buffers = 8;
 
+    // What a shard's ring gives in a turn, and what may be answered in one: each datagram of a flood may ask for a Retry, and
+    // an answer that has no room costs an honest client its first datagram.
+    private const int DatagramsPerTurn = 64;
+
     private readonly ShardCore[] _shards;
     private readonly Action<int> _wakeShard;
     private readonly DataPlane _dataPlane;
@@ -31,7 +35,7 @@ internal sealed class ControlLoop : LoopThread
         _dataPlane = dataPlane;
         _sender = sender;
         _wakeShard = wakeShard;
-        _batch = new TransmitBatch(_slab, 1024);
+        _batch = new TransmitBatch(_slab, 1024) { Routes = new UdpAddress[DatagramsPerTurn] };
     }
 
     public DropCounters Drops { get; } = new();
@@ -71,15 +75,16 @@ internal sealed class ControlLoop : LoopThread
         {
             PacketRing ring = _shards[shard].Control;
             int taken = 0;
-            while (taken < 64 && ring.TryTake(out PacketTag tag, out int offset))
+            while (taken < DatagramsPerTurn && ring.TryTake(out PacketTag tag, out int offset))
             {
                 Core.HandleDatagram(ring.Slab.Slice(offset + PacketRing.Headroom, tag.Length), tag.From, now);
                 taken++;
             }
 
             if (taken > 0) ring.ReleaseTaken();
-            more |= taken == 64;
+            more |= taken == DatagramsPerTurn;
             while (_shards[shard].Events.TryTake(out ShardEvent happened)) Core.HandleShardEvent(shard, happened, now);
+            if (taken > 0) more |= Transmit(now);
         }
 
         if (Core.NextDeadline <= now) Core.HandleTimeout(now);
@@ -96,18 +101,20 @@ internal sealed class ControlLoop : LoopThread
 
     private bool Transmit(Instant now)
     {
-        int buffer = 0, routes = 0;
-        while (buffer < Buffers && Core.TryTransmit(_slab.Slice(buffer * BufferBytes, BufferBytes), out int bytes, out int segmentBytes, out UdpAddress to, now))
+        int begin = 0, routes = 0;
+        bool room = true;
+        while (room && Core.TryTransmit(_slab.Slice(begin, BufferBytes), out int bytes, out int segmentBytes, out UdpAddress to, now))
         {
             _batch.Routes[routes] = to;
-            for (int at = 0; at < bytes; at += segmentBytes) _batch.TryAdd(buffer * BufferBytes + at, Math.Min(segmentBytes, bytes - at), routes);
-            buffer++;
+            for (int at = 0; at < bytes; at += segmentBytes) _batch.TryAdd(begin + at, Math.Min(segmentBytes, bytes - at), routes);
             routes++;
+            begin += bytes;
+            room = routes < DatagramsPerTurn && begin + BufferBytes <= _slab.Length;
         }
 
         if (_batch.Count == 0) return false;
         _sender.Send(_batch, Drops);
         _batch.Clear();
-        return buffer == Buffers;
+        return !room;
     }
 }

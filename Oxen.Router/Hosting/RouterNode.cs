@@ -302,6 +302,7 @@ internal sealed class RouterNode : IControlEvents, IAsyncDisposable
     {
         _sessions.Post(now =>
         {
+            _sessions.TakeDeliveries(gone.Path.Shard, now);
             if (end == PathEnd.Client)
             {
                 if (gone.Purpose == PathPurpose.Hidden) _sessions.Hidden!.OnPathGone(gone, now);

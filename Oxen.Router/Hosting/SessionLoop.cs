@@ -18,6 +18,7 @@ namespace Oxen.Router.Hosting;
 internal sealed class SessionLoop : LoopThread, IClientSessionEvents, IExitSessionEvents, Exit.IExitRecordSink, IStreamBridgeHost
 {
     private static readonly TimeSpan TickEvery = TimeSpan.FromMilliseconds(500);
+    private const int DeliveriesPerTurn = 128;
     private static readonly TimeSpan StallRetry = TimeSpan.FromMicroseconds(100);
 
     private readonly ShardCore[] _shards;
@@ -121,6 +122,9 @@ internal sealed class SessionLoop : LoopThread, IClientSessionEvents, IExitSessi
 
     void Exit.IExitRecordSink.Send(long session, ReadOnlySpan<byte> record) => TrySendUdp(session, record);
 
+    /// <summary>Takes what the shard has delivered until now, so that the last packets of a path are read before its end. Session thread.</summary>
+    public void TakeDeliveries(int shard, Instant now) => TakeDeliveries(shard, _shards[shard].Deliveries.Depth, now);
+
     /// <summary>A stream that we open ourselves; null when the peer allows no more now. Session thread.</summary>
     public StreamBridge? OpenStream(QuicConnection connection, Instant now)
     {
@@ -154,23 +158,7 @@ internal sealed class SessionLoop : LoopThread, IClientSessionEvents, IExitSessi
     protected override bool Turn(Instant now)
     {
         bool more = false;
-        for (int shard = 0; shard < _shards.Length; shard++)
-        {
-            PacketRing ring = _shards[shard].Deliveries;
-            int taken = 0;
-            while (taken < 128 && ring.TryTake(out PacketTag tag, out int offset))
-            {
-                Span<byte> content = ring.Slab.Slice(offset + PacketRing.Headroom, tag.Length);
-                if (Hidden is not null && IsHidden(shard, tag)) Hidden.HandleDelivery(shard, tag, content, now);
-                else if (Client is not null) Client.HandleDelivery(shard, tag, content, now);
-                else if (Rendezvous is not null && tag.Command is EndCommand.Joined or EndCommand.Meeting) Rendezvous.HandleDelivery(shard, tag, content, now);
-                else Exit?.HandleDelivery(shard, tag, content, now);
-                taken++;
-            }
-
-            if (taken > 0) ring.ReleaseTaken();
-            more |= taken == 128;
-        }
+        for (int shard = 0; shard < _shards.Length; shard++) more |= TakeDeliveries(shard, DeliveriesPerTurn, now) == DeliveriesPerTurn;
 
         while (_recordsOut.TryDequeue(out RecordOut waiting))
         {
@@ -286,6 +274,24 @@ internal sealed class SessionLoop : LoopThread, IClientSessionEvents, IExitSessi
     void IExitSessionEvents.OnSessionClosed(long session, Instant now) => SessionClosed?.Invoke(session, now);
 
     // ---- inside ----
+
+    private int TakeDeliveries(int shard, int most, Instant now)
+    {
+        PacketRing ring = _shards[shard].Deliveries;
+        int taken = 0;
+        while (taken < most && ring.TryTake(out PacketTag tag, out int offset))
+        {
+            Span<byte> content = ring.Slab.Slice(offset + PacketRing.Headroom, tag.Length);
+            if (Hidden is not null && IsHidden(shard, tag)) Hidden.HandleDelivery(shard, tag, content, now);
+            else if (Client is not null) Client.HandleDelivery(shard, tag, content, now);
+            else if (Rendezvous is not null && tag.Command is EndCommand.Joined or EndCommand.Meeting) Rendezvous.HandleDelivery(shard, tag, content, now);
+            else Exit?.HandleDelivery(shard, tag, content, now);
+            taken++;
+        }
+
+        if (taken > 0) ring.ReleaseTaken();
+        return taken;
+    }
 
     // Records are a session's, packets of a joint a hidden service's; an answer to a probe may be either's.
     private bool IsHidden(int shard, in PacketTag tag) => tag.Command switch

@@ -1,4 +1,3 @@
-using System.IO.Pipelines;
 using System.Net;
 using System.Net.Sockets;
 using Oxen.Router.Client;
@@ -244,42 +243,22 @@ internal sealed class MappedDoor : IAsyncDisposable
     {
         using var limit = new CancellationTokenSource(_options.OpenTime, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, _stop.Token);
-        using var watching = new CancellationTokenSource();
+        using var watch = new InputWatch(program.Input);
         Task<OnionStream> opening = _services.OpenAsync(service, service.ToString(), port, default, either.Token).AsTask();
-        Task<bool> leaving = LeavesAsync(program, watching.Token);
-        if (await Task.WhenAny(opening, leaving).ConfigureAwait(false) == leaving && await leaving.ConfigureAwait(false)) await either.CancelAsync().ConfigureAwait(false);
+        if (await Task.WhenAny(opening, watch.Breaks).ConfigureAwait(false) == watch.Breaks && await watch.Breaks.ConfigureAwait(false)) await either.CancelAsync().ConfigureAwait(false);
         OnionStream stream;
+        bool broken;
         try
         {
             stream = await opening.ConfigureAwait(false);
         }
         finally
         {
-            await watching.CancelAsync().ConfigureAwait(false);
-            await leaving.ConfigureAwait(false); // one reader at a time
+            broken = await watch.StopAsync().ConfigureAwait(false);
         }
 
-        if (!await leaving.ConfigureAwait(false)) return stream;
+        if (!broken) return stream;
         await stream.DisposeAsync().ConfigureAwait(false);
         throw new IOException("the program reset the connection before it stood");
-    }
-
-    // True: it reset the connection. What it sent meanwhile stays to be read, its end too.
-    private static async Task<bool> LeavesAsync(SocketDuplex program, CancellationToken watching)
-    {
-        try
-        {
-            ReadResult read = await program.Input.ReadAsync(watching).ConfigureAwait(false);
-            program.Input.AdvanceTo(read.Buffer.Start);
-            return false;
-        }
-        catch (OperationCanceledException)
-        {
-            return false;
-        }
-        catch (Exception e) when (e is IOException or ObjectDisposedException or InvalidOperationException)
-        {
-            return true;
-        }
     }
 }

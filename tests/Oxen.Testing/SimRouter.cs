@@ -307,7 +307,6 @@ internal sealed partial class SimRouter : ISimNode, IControlEvents, IClientSessi
     public void CloseGroup(int number)
     {
         if (Client!.TryGet(number, out ClientGroup? group)) Client.Close(group!, _network.Now);
-        Flush(_network.Now); // the farewell leaves before the path is taken away
         Control.Client!.Drop(number);
         _network.Wake(this);
     }

@@ -111,7 +111,7 @@ internal sealed class DataPlane
         return taken;
     }
 
-    /// <summary>Gives back a number that no shard has heard of yet.</summary>
+    /// <summary>Gives back a number that no shard has heard of yet, or one that its shard has retired.</summary>
     public void ReleasePath(PathRef path) => _numbers[path.Shard].Release(path.Number);
 
     public void AddTransit(PathRef path, SizeClass sizeClass, PathIngress up, PathEgress onward, PathIngress down, PathEgress back, HopChains keys, Instant expires) =>
@@ -128,6 +128,9 @@ internal sealed class DataPlane
         Post(path.Shard, new RemovePath(path.Number));
         _numbers[path.Shard].Release(path.Number);
     }
+
+    /// <summary>Ends a path behind what was written for it; the number is the caller's until <see cref="ShardEventKind.PathRetired"/>.</summary>
+    public void RetirePath(PathRef path) => Post(path.Shard, new RetirePath(path.Number));
 
     private void Post(int shard, ShardCommand command)
     {

@@ -67,6 +67,7 @@ internal enum DropReason : byte
     [DropText("the destination's socket refused it")] DestinationRefused,
     [DropText("no path to carry it at the moment")] NoPath,
     [DropText("reader is too slow")] SlowReader,
+    [DropText("a session's connection was ended: what it does not read held memory that others need")] StalledSession,
 
     // IP packets of the tunnel (docs/protocol/tunnel.md)
     [DropText("IP header is malformed or its checksum is wrong")] BadIpHeader,

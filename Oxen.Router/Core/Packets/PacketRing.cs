@@ -79,6 +79,12 @@ internal sealed class PacketRing
     /// <summary>Packets between the two ends; exact only for the two ends themselves.</summary>
     public int Depth => (int)(Volatile.Read(ref _cursors.Head) - Volatile.Read(ref _cursors.Tail));
 
+    /// <summary>Packets that were ever put in; for the consumer, who compares it with <see cref="Released"/> later.</summary>
+    public long Written => Volatile.Read(ref _cursors.Head);
+
+    /// <summary>Packets that were ever given back to the producer.</summary>
+    public long Released => Volatile.Read(ref _cursors.Tail);
+
     // ---- the producer ----
 
     /// <summary>A free slot's bytes (all <see cref="SlotBytes"/>), or false when the ring is full. Nothing is visible until <see cref="Commit"/>.</summary>

@@ -29,6 +29,9 @@ internal sealed partial class ClientPaths(ClientPathOptions options, LinkManager
     private readonly Dictionary<int, Group> _groups = [];
     private readonly Dictionary<LinkRequest, ClientPath> _building = [];
     private readonly Dictionary<PathRef, ClientPath> _ready = [];
+
+    // No path of a group any more, but the last words of its session may still be on their way out: the end of the path goes behind them.
+    private readonly Dictionary<PathRef, ClientPath> _retiring = [];
     private readonly Dictionary<RouterId, Penalty> _penalties = [];
     private readonly GuardSet _guards = new(options.Guards, options.GuardStore, entropy);
     private readonly GuardSet? _seconds = options.SecondLayer is { } second ? new GuardSet(second, options.SecondLayerStore, entropy) : null;
@@ -96,10 +99,20 @@ internal sealed partial class ClientPaths(ClientPathOptions options, LinkManager
         Fill(group, now);
     }
 
+    /// <summary>Ends a group. What its session has put into the rings until now still leaves, before the relays hear of the end.</summary>
     public void Drop(int number)
     {
         if (!_groups.Remove(number, out Group? group)) return;
-        foreach (ClientPath path in group.Paths.ToArray()) Close(path, PathCloseReason.Finished, tellLink: true, tellSession: true, "its group ended");
+        foreach (ClientPath path in group.Paths.ToArray()) Close(path, PathCloseReason.Finished, tellLink: true, tellSession: true, "its group ended", retire: true);
+    }
+
+    /// <summary>The shard has sent all that there was for the path, and has forgotten it.</summary>
+    public void OnPathRetired(PathRef number)
+    {
+        if (!_retiring.Remove(number, out ClientPath? path)) return;
+        links.SendPathClose(path.First, path.UpHandle, PathCloseReason.Finished);
+        dataPlane.ReleasePath(path.Path);
+        dataPlane.ReleaseHandle(path.DownHandle);
     }
 
     /// <summary>The network looks otherwise than before: what found no path may find one now.</summary>
@@ -129,7 +142,7 @@ internal sealed partial class ClientPaths(ClientPathOptions options, LinkManager
     }
 
     /// <summary>Whether a path begins, or is being built, over this link.</summary>
-    public bool Uses(Link link) => _groups.Values.Any(g => g.Paths.Any(p => p.First == link));
+    public bool Uses(Link link) => _groups.Values.Any(g => g.Paths.Any(p => p.First == link)) || _retiring.Values.Any(p => p.First == link);
 
     /// <summary>The session thread gave a path up.</summary>
     /// <param name="suspect">The nearest hop that did not answer, or -1: not known.</param>
@@ -312,7 +325,7 @@ internal sealed partial class ClientPaths(ClientPathOptions options, LinkManager
     /// <returns>False when the path is not one of ours.</returns>
     public bool OnShardEvent(PathRef number, string reason, Instant now)
     {
-        if (!_ready.TryGetValue(number, out ClientPath? path)) return false;
+        if (!_ready.TryGetValue(number, out ClientPath? path)) return _retiring.ContainsKey(number);
         Lost(path, now, reason);
         return true;
     }
@@ -344,7 +357,9 @@ internal sealed partial class ClientPaths(ClientPathOptions options, LinkManager
     {
         foreach (Group group in _groups.Values)
             foreach (ClientPath path in group.Paths.ToArray()) Close(path, PathCloseReason.Shutdown, tellLink: true, tellSession: false);
+        foreach (ClientPath path in _retiring.Values) links.SendPathClose(path.First, path.UpHandle, PathCloseReason.Shutdown);
         _groups.Clear();
+        _retiring.Clear();
     }
 
     // ---- inside ----
@@ -445,7 +460,7 @@ internal sealed partial class ClientPaths(ClientPathOptions options, LinkManager
         if (_groups.ContainsKey(path.Group.Number)) Fill(path.Group, now);
     }
 
-    private void Close(ClientPath path, PathCloseReason reason, bool tellLink, bool tellSession, string words = "")
+    private void Close(ClientPath path, PathCloseReason reason, bool tellLink, bool tellSession, string words = "", bool retire = false)
     {
         if (path.Closed) return;
         path.Closed = true;
@@ -454,8 +469,15 @@ internal sealed partial class ClientPaths(ClientPathOptions options, LinkManager
         if (path.Ready)
         {
             _ready.Remove(path.Path);
-            if (tellLink) links.SendPathClose(path.First, path.UpHandle, reason);
             if (tellSession) events.OnPathGone(PathEnd.Client, new PathGone(path.Path, words, path.Group.Purpose));
+            if (retire)
+            {
+                _retiring.Add(path.Path, path);
+                dataPlane.RetirePath(path.Path);
+                return;
+            }
+
+            if (tellLink) links.SendPathClose(path.First, path.UpHandle, reason);
             dataPlane.RemovePath(path.Path);
         }
         else

@@ -79,5 +79,8 @@ internal sealed record JoinPaths(PathNumber One, PathNumber Other) : ShardComman
 /// <summary>Ends a path and wipes its keys.</summary>
 internal sealed record RemovePath(PathNumber Path) : ShardCommand;
 
+/// <summary>Ends a path when everything that was written for it before has left; <see cref="ShardEventKind.PathRetired"/> tells when, always.</summary>
+internal sealed record RetirePath(PathNumber Path) : ShardCommand;
+
 /// <summary>Caps each direction of a path; 0 means none.</summary>
 internal sealed record SetRateCap(PathNumber Path, int PacketsPerSecond) : ShardCommand;

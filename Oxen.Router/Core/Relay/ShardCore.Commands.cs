@@ -14,6 +14,9 @@ internal sealed partial class ShardCore
     // Windows that wait for paths which have not heard of their client yet.
     private const int SpareWindows = 64;
 
+    // Paths to be retired, and how much of the originations was written before they were.
+    private readonly List<(PathNumber Path, long Written, Instant Since)> _retiring = [];
+
     private readonly Stack<int> _freeClientKeys = new();
     private int _freshClientKeys;
 
@@ -29,7 +32,8 @@ internal sealed partial class ShardCore
                 AddTerminalPath c => Do(c, now),
                 AddClientPath c => Do(c, now),
                 JoinPaths c => Do(c),
-                RemovePath c => Do(c),
+                RemovePath c => Remove(c.Path),
+                RetirePath c => Do(c, now),
                 SetRateCap c => Do(c),
                 RemoveLinkReceiver c => Do(c),
                 MoveLink c => Do(c),
@@ -145,10 +149,28 @@ internal sealed partial class ShardCore
         return true;
     }
 
-    private bool Do(RemovePath c)
+    private bool Do(RetirePath c, Instant now)
     {
-        if (!_tables.Hops.IsPath(c.Path.Row, c.Path.Generation)) return false;
-        ref PathRow path = ref _tables.Hops.Path(c.Path.Row);
+        _retiring.Add((c.Path, Originations.Written, now));
+        return true;
+    }
+
+    /// <summary>After a turn's datagrams are sent: those paths end whose last words were among them. An event that finds no room waits, path and all.</summary>
+    private void Retire()
+    {
+        for (int i = _retiring.Count - 1; i >= 0; i--)
+        {
+            (PathNumber path, long written, Instant since) = _retiring[i];
+            if (Originations.Released < written || !Events.TryAdd(new ShardEvent { Kind = ShardEventKind.PathRetired, Path = path, Link = -1, At = since })) continue;
+            Remove(path);
+            _retiring.RemoveAt(i);
+        }
+    }
+
+    private bool Remove(PathNumber number)
+    {
+        if (!_tables.Hops.IsPath(number.Row, number.Generation)) return false;
+        ref PathRow path = ref _tables.Hops.Path(number.Row);
         Uninstall(path.UpSlot);
         Uninstall(path.DownSlot);
         for (int hop = 0; hop < path.Hops; hop++)

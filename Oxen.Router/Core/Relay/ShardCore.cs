@@ -133,7 +133,7 @@ internal sealed partial class ShardCore : IShardCore, IDisposable
     {
         get
         {
-            if (!_commands.IsEmpty || !Originations.IsEmpty) return true;
+            if (!_commands.IsEmpty || !Originations.IsEmpty || _retiring.Count > 0) return true;
             foreach (PacketRing ring in TunnelRings) if (!ring.IsEmpty) return true;
             return false;
         }
@@ -203,6 +203,7 @@ internal sealed partial class ShardCore : IShardCore, IDisposable
         Originations.ReleaseTaken();
         foreach (PacketRing ring in TunnelRings) ring.ReleaseTaken();
         Tunnel?.TransmitsSent();
+        if (_retiring.Count > 0) Retire();
     }
 
     public void Dispose()

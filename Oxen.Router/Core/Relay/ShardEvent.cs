@@ -19,6 +19,9 @@ internal enum ShardEventKind : byte
 
     /// <summary>A command could not be done: a table was full or a link unknown. `Path` or `Link` says whose.</summary>
     CommandRefused,
+
+    /// <summary>A path that was to be retired is no more, and what was written for it before has been sent.</summary>
+    PathRetired,
 }
 
 /// <summary>What the control thread should know. Small, and never more of them than the queue holds.</summary>

@@ -12,7 +12,7 @@ internal sealed record ShardOptions
     public int ReceiveSlots { get; init; } = 16;
 
     /// <summary>Slots of the ring to the control thread: a power of two.</summary>
-    public int ControlSlots { get; init; } = 256;
+    public int ControlSlots { get; init; } = 1024;
 
     /// <summary>Slots of the ring to the session thread: a power of two.</summary>
     public int DeliverySlots { get; init; } = 2048;

@@ -32,6 +32,7 @@ internal sealed class ExitSessions : IDisposable
     private readonly DropCounters _drops;
     private readonly QuicEndpoint _quic;
     private readonly int _maxSessions;
+    private long _stalled; // connections that ended so, counted until now
     private readonly ITunnelControl? _tunnel;
     private readonly TunnelLeases? _leases;
     private readonly ExitTokens _tokens;
@@ -480,6 +481,8 @@ internal sealed class ExitSessions : IDisposable
         }
 
         while (_quic.TryTakeEvent(out QuicEvent happened)) _events.OnQuic(happened, now);
+        _drops.Count(DropReason.StalledSession, _quic.Counters.ClosedStalled - _stalled);
+        _stalled = _quic.Counters.ClosedStalled;
     }
 
     private bool HasRoom()

@@ -92,6 +92,7 @@ internal sealed class MappedLab : IAsyncDisposable
     private DnsService? _dns;
     private MappedDoor? _door;
     private MappedRules? _rules;
+    private string _lastReset = "";
 
     private MappedLab()
     {
@@ -178,8 +179,18 @@ internal sealed class MappedLab : IAsyncDisposable
         }
         catch (Exception e) when (e is SocketException { SocketErrorCode: SocketError.ConnectionReset or SocketError.ConnectionRefused } or IOException { InnerException: SocketException { SocketErrorCode: SocketError.ConnectionReset or SocketError.Shutdown } })
         {
+            _lastReset = e.Message;
             return "";
         }
+    }
+
+    /// <summary>Connects to port 7 and asserts that what it says comes back; else tells what each side has counted.</summary>
+    public async Task EchoAsync(IPAddress to, string text)
+    {
+        string said = await SayAsync(to, 7, text);
+        if (said == text) return;
+        string counters = string.Join(", ", Enum.GetValues<DnsCount>().Where(c => Dns.Counters[c] > 0).Select(c => $"{c}={Dns.Counters[c]}"));
+        Assert.Fail($"{said.Length} of {text.Length} bytes came back from {to}; {_lastReset}; asked {Services.Asked.Count}; {counters}\n{NetworkLab.Shell(Machine, "nft list ruleset; cat /proc/net/netstat | grep TcpExt; ss -tan")}");
     }
 
     /// <summary>Packets to or from mapped addresses, and questions of names, that the neighbour has seen.</summary>

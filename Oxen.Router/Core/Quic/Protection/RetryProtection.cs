@@ -37,7 +37,7 @@ internal sealed class RetryProtection : IDisposable
     /// <summary>The tag over (length of the original id, original id, Retry packet without its tag).</summary>
     public void Tag(ConnectionId originalDestination, ReadOnlySpan<byte> retryWithoutTag, Span<byte> tag16)
     {
-        Span<byte> pseudo = stackalloc byte[1 + ConnectionId.MaxBytes + 2048];
+        Span<byte> pseudo = stackalloc byte[1 + ConnectionId.MaxBytes + retryWithoutTag.Length]; // at most 2048 of them
         pseudo[0] = (byte)originalDestination.Length;
         int at = 1 + originalDestination.Write(pseudo[1..]);
         retryWithoutTag.CopyTo(pseudo[at..]);

@@ -4,6 +4,7 @@ using Oxen.Router.Core.Onion;
 using Oxen.Router.Core.Packets;
 using Oxen.Router.Core.Paths;
 using Oxen.Router.Core.Relay;
+using Oxen.Router.Core.Sessions;
 using Oxen.Testing;
 
 namespace Oxen.Router.Tests.Core.Relay;
@@ -135,6 +136,47 @@ public sealed class ShardDeliveryTests
         path.ClientCore.Post(new RemovePath(path.Numbers[0]));
         net.HandleCommands();
         for (int i = 0; i < path.ClientCore.Tables.Keys.Rows; i++) Assert.True(path.ClientCore.Tables.Keys.IsWiped(i));
+    }
+
+    [Fact]
+    public void A_path_that_is_retired_sends_what_was_written_for_it_and_only_then_ends_and_tells()
+    {
+        using var net = new ShardNetwork(12);
+        TestPath path = net.LayPath();
+        ShardCore client = path.ClientCore;
+
+        // The command is there before any of them is looked at.
+        int before = client.Originations.Slots - 1;
+        for (int i = 0; i < before; i++) Assert.True(ShardNetwork.Originate(client, path.Numbers[0], EndCommand.Records, [(byte)i, (byte)(i >> 8)]), $"{i} fit");
+        client.Post(new RetirePath(path.Numbers[0]));
+        Assert.True(ShardNetwork.Originate(client, path.Numbers[0], EndCommand.Records, [1])); // behind it: may come too late
+        client.HandleCommands(net.Now);
+        Assert.True(client.Events.IsEmpty, "nothing has left yet");
+        Assert.True(client.HasPendingWork);
+        int told = 0, left = 0;
+        while (client.HasPendingWork)
+        {
+            client.HandleOriginations(net.Now);
+            left += client.Transmits.Count;
+            Assert.True(client.Events.IsEmpty, "not while a datagram waits for the socket");
+            client.TransmitsSent();
+            while (client.Events.TryTake(out ShardEvent happened))
+            {
+                Assert.Equal((ShardEventKind.PathRetired, path.Numbers[0]), (happened.Kind, happened.Path));
+                told++;
+            }
+        }
+
+        Assert.Equal(1, told);
+        Assert.InRange(left, before, before + 1);
+        for (int i = 0; i < client.Tables.Keys.Rows; i++) Assert.True(client.Tables.Keys.IsWiped(i));
+
+        // One that is not there any more is told of all the same: whoever asked waits for it.
+        client.Post(new RetirePath(path.Numbers[0]));
+        client.HandleCommands(net.Now);
+        client.TransmitsSent();
+        Assert.True(client.Events.TryTake(out ShardEvent again) && again.Kind == ShardEventKind.PathRetired);
+        Assert.False(client.HasPendingWork);
     }
 
     [Fact]
