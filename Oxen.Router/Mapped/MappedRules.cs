@@ -51,10 +51,10 @@ internal sealed class MappedRules : IDisposable
     /// <param name="port4">The port that the door listens on at 127.0.0.1; null: on none, and connections are refused.</param>
     /// <param name="port6">The same at ::1.</param>
     /// <param name="mark">For packets that the door takes; nobody else is to use it.</param>
-    /// <param name="packets">Name of the interface that has the upper halves; null: there is none.</param>
     /// <param name="directory">Where the claim is written down, so that two clients do not share one table.</param>
+    /// <param name="packets">Name of the interface that has the upper halves; null: there is none.</param>
     /// <exception cref="ExitNatException">Something is missing or refused, or another client has them; everything done before is undone.</exception>
-    public static MappedRules Open(AddressMap map, int? port4, int? port6, uint mark, string? packets = null, string directory = ExitNatOptions.DefaultJournal)
+    public static MappedRules Open(AddressMap map, int? port4, int? port6, uint mark, string directory = ExitNatOptions.DefaultJournal, string? packets = null)
     {
         ArgumentNullException.ThrowIfNull(map);
         RefuseOwnNetworks(map, packets);

@@ -104,7 +104,7 @@ internal sealed class DnsEnd : IAsyncDisposable
         try
         {
             _door = MappedDoor.Open(Service.Map, reach.Streams, reach.Datagrams, new MappedDoorOptions(), Service.Counters, time);
-            _rules = MappedRules.Open(Service.Map, _door.PortIPv4, _door.PortIPv6, _config.Mark, _config.Packets);
+            _rules = MappedRules.Open(Service.Map, _door.PortIPv4, _door.PortIPv6, _config.Mark, packets: _config.Packets);
         }
         catch (SocketException e)
         {
