@@ -60,7 +60,8 @@ public sealed class OxendNameSource : INameSource, IDisposable
         List<Task<(string? Value, string Trouble)>> open = [.. _servers.Select(s => AskAsync(s, hash, end.Token))];
         Task? grace = null;
         string? said = null;
-        int agree = 0, failed = 0;
+        int agree = 0;
+        var troubles = new List<string>();
         try
         {
             while (open.Count > 0)
@@ -75,8 +76,13 @@ public sealed class OxendNameSource : INameSource, IDisposable
                 var answered = (Task<(string? Value, string Trouble)>)next;
                 open.Remove(answered);
                 (string? value, string trouble) = await answered.ConfigureAwait(false);
-                if (value is null && ++failed >= _servers.Length - most) return (null, trouble, false);
-                if (value is null) continue;
+                if (value is null)
+                {
+                    troubles.Add(trouble);
+                    if (troubles.Count >= _servers.Length - most) return (null, string.Join("; ", troubles), false);
+                    continue;
+                }
+
                 if (said is not null && said != value) return (null, "the servers do not agree", false);
                 said = value;
                 if (++agree == most + 1)
@@ -86,7 +92,7 @@ public sealed class OxendNameSource : INameSource, IDisposable
                 }
             }
 
-            return (said, "", failed == 0);
+            return (said, "", troubles.Count == 0);
         }
         finally
         {

@@ -68,7 +68,7 @@ public sealed class NameServersTests : IAsyncLifetime
         await StopLastAsync();
         (NameOutcome outcome, string reason) = await LookUpAsync(names, "third");
         Assert.Equal(NameOutcome.Unavailable, outcome);
-        Assert.Contains(_urls[1].TrimEnd('/'), reason, StringComparison.Ordinal); // says who did not answer
+        foreach (string gone in _urls[1..]) Assert.Contains(gone.TrimEnd('/'), reason, StringComparison.Ordinal); // says who did not answer
         Assert.Equal((NameOutcome.Found, ""), await LookUpAsync(names, "first")); // kept
     }
 
