@@ -87,6 +87,7 @@ public sealed class OxendNameSource : INameSource, IDisposable
                 said = value;
                 if (++agree == most + 1)
                 {
+                    // Not a wait for something to have happened: the time in which those who have not answered may still deny it.
                     TimeSpan took = _time.GetElapsedTime(begun);
                     grace = Task.Delay(took < ShortestGrace ? ShortestGrace : took > LongestGrace ? LongestGrace : took, _time, end.Token);
                 }
