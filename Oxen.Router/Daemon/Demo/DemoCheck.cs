@@ -343,8 +343,6 @@ internal sealed class DemoCheck(DemoOptions options, DemoOffers offers, DemoJour
             ClientView view = await offers.Network.Client.Client!.ReadViewAsync(probeHops: false).ConfigureAwait(false);
             IReadOnlyList<PathView> paths = view.Groups.Count == 0 ? [] : view.Groups[0].Paths;
             if (paths.Count(p => p.Attached) >= 2 && paths.FirstOrDefault(p => p.Active) is { } active) return active;
-
-            // A view is a copy, which tells nobody of a change.
             await Task.Delay(TimeSpan.FromMilliseconds(50), cancel).ConfigureAwait(false);
         }
 
