@@ -48,6 +48,7 @@ public sealed class DeadExitTests(ITestOutputHelper output)
         world.Check(!client.IsReady(), "left");
         world.Until(() => client.IsReady(), 5, "another exit");
         world.Check(client.Group()!.Exit != left, "another one");
+        world.Check(world.ById(left).Exit!.Count == 0, "the first was told, and keeps no session");
         world.Run(20);
         world.Check(client.Group()!.Exit != left && client.IsReady(), "which it stays with");
         SimTransfer next = client.Transfer(100_000);

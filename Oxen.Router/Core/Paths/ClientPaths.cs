@@ -212,7 +212,8 @@ internal sealed partial class ClientPaths(ClientPathOptions options, LinkManager
             Retry(group, now);
         }
 
-        foreach (ClientPath path in group.Paths.ToArray()) Close(path, PathCloseReason.Finished, tellLink: true, tellSession: true, "its exit was left");
+        // The exit may still be told: behind what was written for them.
+        foreach (ClientPath path in group.Paths.ToArray()) Close(path, PathCloseReason.Finished, tellLink: true, tellSession: true, "its exit was left", retire: true);
         Fill(group, now);
     }
 

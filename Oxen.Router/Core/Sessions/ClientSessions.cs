@@ -286,23 +286,19 @@ internal sealed partial class ClientSessions : IDisposable
     /// <summary>Ends a group: tells the exit, forgets the keys.</summary>
     public void Close(ClientGroup group, Instant now)
     {
-        if (group.SessionId.Length > 0 && group.Active is { } path)
-        {
-            Span<byte> message = stackalloc byte[SessionMessage.CloseBytes];
-            message[0] = (byte)SessionMessageType.Close;
-            group.SessionId.CopyTo(message[1..]);
-            _outlets[path.Path.Shard].TryRecord(path.Path.Number, RecordType.Session, message);
-            _outlets[path.Path.Shard].Flush();
-        }
-
+        SendClose(group);
         Forget(group, now);
         foreach (ClientPathState p in group.Paths) Unlist(p);
         _groups.Remove(group.Number);
     }
 
-    /// <summary>The exit is of no use any more: gives its session up, streams and all, and asks for another exit.</summary>
+    /// <summary>The exit is of no use any more: tells it, gives its session up, streams and all, and asks for another exit.</summary>
     /// <param name="reason">In words for the user.</param>
-    public void Leave(ClientGroup group, string reason, Instant now) => Lose(group, reason, now);
+    public void Leave(ClientGroup group, string reason, Instant now)
+    {
+        SendClose(group);
+        Lose(group, reason, now);
+    }
 
     public void Dispose()
     {
@@ -312,6 +308,17 @@ internal sealed partial class ClientSessions : IDisposable
     }
 
     // ---- inside ----
+
+    // Else the exit keeps the session, its streams and its lease until it expires.
+    private void SendClose(ClientGroup group)
+    {
+        if (group.SessionId.Length == 0 || group.Active is not { } path) return;
+        Span<byte> message = stackalloc byte[SessionMessage.CloseBytes];
+        message[0] = (byte)SessionMessageType.Close;
+        group.SessionId.CopyTo(message[1..]);
+        _outlets[path.Path.Shard].TryRecord(path.Path.Number, RecordType.Session, message);
+        _outlets[path.Path.Shard].Flush();
+    }
 
     private bool HasRoom()
     {
