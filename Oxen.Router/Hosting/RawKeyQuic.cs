@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text;
 using Oxen.Router.Core;
+using Oxen.Router.Core.Links;
 using Oxen.Router.Core.Quic;
 using Oxen.Router.Core.Quic.Tls;
 using Oxen.Router.Udp;
@@ -50,7 +51,7 @@ public sealed class RawKeyQuic : IAsyncDisposable
         var transport = new QuicTransportOptions
         {
             InitialMaxData = 16 << 20, InitialMaxStreamData = 4 << 20, MaxBidiStreams = options.MaxStreams, MaxUniStreams = 0, SendBufferBytes = 2 << 20,
-            IdleTimeout = TimeSpan.FromSeconds(60), KeepAlive = TimeSpan.FromSeconds(20),
+            IdleTimeout = TimeSpan.FromSeconds(60), KeepAlive = TimeSpan.FromSeconds(20), InitialRtt = LinkOptions.InitialRtt,
         };
         var endpoint = new QuicEndpoint(
             new QuicEndpointOptions

@@ -53,6 +53,12 @@ internal sealed class LinkOptions
     /// <summary>Suites that we take, best first.</summary>
     public byte[] Suites { get; init; } = [1, 2, 3];
 
+    /// <summary>
+    /// A first datagram that is lost, as in a flood, is sent again after three of these: 0.3 s, not the 1 s of RFC 9002 section 6.2.2.
+    /// Over a slower link that is a datagram or two too many.
+    /// </summary>
+    public static readonly TimeSpan InitialRtt = TimeSpan.FromMilliseconds(100);
+
     public QuicTransportOptions Transport { get; init; } = TransportFor(SizeClass.Full);
 
     public QuicRetryPolicy Retry { get; init; } = QuicRetryPolicy.UnderLoad;
@@ -71,6 +77,7 @@ internal sealed class LinkOptions
         MaxUniStreams = 0,
         IdleTimeout = TimeSpan.FromSeconds(15),
         KeepAlive = TimeSpan.FromSeconds(4),
+        InitialRtt = InitialRtt,
         AmplificationFactor = 1,
     };
 }
