@@ -194,7 +194,7 @@ internal sealed class ServiceClients(RouterNodeOptions options, SessionLoop sess
             HiddenPath? path = client.Path;
             if (probeHops && path is not null) hidden.Paths.ProbeAllHops(path, now);
             views.Add(new ServiceClientView(
-                client.Address, client.State, client.Moves, client.LastTrouble, client.RoundTrip,
+                client.Address, client.State, client.Moves, client.LastTrouble, client.LookedUpIn, client.MetIn, client.RoundTrip,
                 path is null ? [] : [.. path.Hops.Select(h => h.ToString())], path is null ? [] : path.Health.HopRtt.ToArray(),
                 sessions.StreamsOf(client.Quic), reach.Associations.Count, client.Quic?.Stats));
         }
@@ -428,8 +428,10 @@ internal sealed class ServiceClients(RouterNodeOptions options, SessionLoop sess
 
 /// <param name="Moves">How often the session moved to another rendezvous.</param>
 /// <param name="Trouble">Why the last attempt to meet the service failed; empty when none did.</param>
+/// <param name="LookedUpIn">How long the search for its introset took; zero before one was found.</param>
+/// <param name="MetIn">From the wish to go there until it was met; zero before.</param>
 /// <param name="RoundTrip">To the service; zero where unknown.</param>
 /// <param name="Hops">Of our path to the rendezvous, which is the last; empty without one.</param>
 /// <param name="HopRtt">Last round trip to each of them; zero where unknown.</param>
 internal sealed record ServiceClientView(
-    ServiceAddress Address, HiddenClientState State, int Moves, string Trouble, TimeSpan RoundTrip, IReadOnlyList<string> Hops, TimeSpan[] HopRtt, int Streams, int Associations, Core.Quic.QuicStats? Quic);
+    ServiceAddress Address, HiddenClientState State, int Moves, string Trouble, TimeSpan LookedUpIn, TimeSpan MetIn, TimeSpan RoundTrip, IReadOnlyList<string> Hops, TimeSpan[] HopRtt, int Streams, int Associations, Core.Quic.QuicStats? Quic);

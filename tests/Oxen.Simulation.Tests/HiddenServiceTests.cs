@@ -144,6 +144,39 @@ public sealed class HiddenServiceTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public void Keepers_that_do_not_answer_hold_nobody_up()
+    {
+        using var world = new SimWorld(SimWorld.SeedOr(913), relays: 14, exits: 1, link: new SimLink { Delay = TimeSpan.FromMilliseconds(5) });
+        SimRouter host = Add(world);
+        HiddenService service = host.Host(Options(1));
+        world.Until(() => service.IsPublished && host.Hidden!.Requests.Count == 0, 60, "published");
+        int asked = 0;
+        foreach (SimRouter keeper in world.Routers.Where(k => k.Asked.ContainsKey(IntrosetRequests.Put)).Take(4))
+        {
+            keeper.Lies = (method, _, answer) =>
+            {
+                if (method != IntrosetRequests.Get) return answer;
+                asked++;
+                return null;
+            };
+        }
+
+        for (int i = 0; i < 8; i++)
+        {
+            int before = asked;
+            HiddenClient reached = Add(world).Reach(service.Address);
+            world.Until(() => reached.State == HiddenClientState.Ready, 60, "reached");
+            output.WriteLine($"{asked - before} silent keepers asked: looked up in {reached.LookedUpIn.TotalMilliseconds:F0} ms, met in {reached.MetIn.TotalMilliseconds:F0} ms");
+            world.Check(reached.LookedUpIn > TimeSpan.Zero && reached.MetIn > reached.LookedUpIn, "both were measured");
+
+            // As long again as the first answer took; with three of three silent, two seconds until others are asked.
+            world.Check(reached.LookedUpIn < TimeSpan.FromMilliseconds(asked - before < 3 ? 1400 : 3400), $"looked up in {reached.LookedUpIn.TotalMilliseconds:F0} ms");
+        }
+
+        world.Check(asked > 0, "silent ones were asked");
+    }
+
+    [Fact]
     public void A_dead_introduction_relay_is_passed_over_and_replaced()
     {
         using var world = new SimWorld(SimWorld.SeedOr(906), relays: 14, exits: 1, link: new SimLink { Delay = TimeSpan.FromMilliseconds(5) });

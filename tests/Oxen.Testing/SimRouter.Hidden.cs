@@ -189,8 +189,8 @@ internal sealed partial class SimRouter : IHiddenEvents
             {
                 int read = quic.Read(stream, _input.AsSpan(_received), out bool end);
                 _received += read;
-                if (end) _output = Serve();
-                else if (read == 0) return;
+                if (end && (_output = Serve()) is null) (_output, _finished) = ([], true);
+                else if (!end && read == 0) return;
             }
 
             if (_finished) return;
@@ -200,7 +200,7 @@ internal sealed partial class SimRouter : IHiddenEvents
             _finished = true;
         }
 
-        private byte[] Serve()
+        private byte[]? Serve()
         {
             ReadOnlySpan<byte> bytes = _input.AsSpan(0, _received);
             if (bytes.IsEmpty || bytes[0] != (byte)StreamKind.Request) return [];
@@ -220,7 +220,7 @@ internal sealed partial class SimRouter : IHiddenEvents
                 },
                 CancellationToken.None);
             byte[] answer = served.AsTask().GetAwaiter().GetResult(); // complete: our handlers wait for nothing
-            return router.Lies is { } lies ? lies(name, body, answer) ?? [] : answer;
+            return router.Lies is { } lies ? lies(name, body, answer) : answer;
         }
     }
 

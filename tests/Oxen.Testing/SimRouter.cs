@@ -426,7 +426,8 @@ internal sealed partial class SimRouter : ISimNode, IControlEvents, IClientSessi
             SendOf(shard);
         }
 
-        return more;
+        // What a deadline asked of another thread: it is awake at once.
+        return more || _toControl.Count > 0 || _toSessions.Count > 0;
     }
 
     /// <summary>Sessions to shards to the network.</summary>

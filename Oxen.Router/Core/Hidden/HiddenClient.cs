@@ -68,6 +68,7 @@ internal sealed partial class HiddenClient : IHiddenPathOwner, IDisposable
     private int _rounds;
     private Instant _lookAgainAt = Instant.Never;
     private Instant _renewAt = Instant.Never;
+    private Instant _openedAt = Instant.Never;
 
     /// <param name="quic">Shared by all clients; the address of a connection names the client.</param>
     /// <param name="isolation">Whose it is: clients with different keys share nothing.</param>
@@ -116,6 +117,12 @@ internal sealed partial class HiddenClient : IHiddenPathOwner, IDisposable
     /// <summary>How often the session moved to another rendezvous.</summary>
     public int Moves { get; private set; }
 
+    /// <summary>How long the last search for the introset took that found one; zero before.</summary>
+    public TimeSpan LookedUpIn { get; private set; }
+
+    /// <summary>From the wish to go there until streams could be opened, the last time; zero before.</summary>
+    public TimeSpan MetIn { get; private set; }
+
     public Instant NextDeadline
     {
         get
@@ -137,6 +144,7 @@ internal sealed partial class HiddenClient : IHiddenPathOwner, IDisposable
         _badRendezvous.Clear();
         _absent.Clear();
         State = HiddenClientState.LookingUp;
+        _openedAt = now;
         Meet(now);
     }
 
@@ -205,6 +213,7 @@ internal sealed partial class HiddenClient : IHiddenPathOwner, IDisposable
         if (happened.Kind == QuicEventKind.Connected)
         {
             State = HiddenClientState.Ready;
+            MetIn = now - _openedAt;
             _context.Events.OnHiddenClientReady(this, now);
         }
         else if (happened.Kind == QuicEventKind.Closed)
@@ -253,6 +262,7 @@ internal sealed partial class HiddenClient : IHiddenPathOwner, IDisposable
         _lookup = IntrosetLookup.Start(_context, Address, period, (found, at) =>
         {
             _lookup = null;
+            if (found.Count > 0) LookedUpIn = at - now;
             done(found, at);
         }, now);
         if (_lookup is null) Lose("the directory names no relay that could have an introset", now);

@@ -11,8 +11,12 @@ internal sealed class IntrosetLookup
     /// <summary>Keepers asked at a time.</summary>
     private const int AtOnce = 3;
 
-    /// <summary>Once a valid one is here, the others get so long to bring a later one.</summary>
-    private static readonly TimeSpan Grace = TimeSpan.FromMilliseconds(1500);
+    // Once a valid one is here, the others get as long again to bring a later one: who is slow for a path's sake costs little then.
+    private static readonly TimeSpan LeastGrace = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan MostGrace = TimeSpan.FromMilliseconds(1500);
+
+    // While there is none, more keepers are asked after this, beside those that are silent.
+    private static readonly TimeSpan AskMore = TimeSpan.FromSeconds(2);
 
     private readonly HiddenContext _context;
     private readonly byte[] _blinded = new byte[KeyBlinding.KeyBytes];
@@ -20,8 +24,9 @@ internal sealed class IntrosetLookup
     private readonly Queue<RouterId> _left;
     private readonly Action<IReadOnlyList<Introset>, Instant> _done;
     private readonly Introset?[] _best = new Introset?[Introset.MaxInstances];
+    private readonly Instant _began;
+    private bool _found;
     private int _asking;
-    private int _answered;
     private bool _over;
 
     /// <summary>Null when nothing can be asked: the period's randomness is not known yet, or the directory is empty.</summary>
@@ -39,13 +44,14 @@ internal sealed class IntrosetLookup
             (keepers[i], keepers[other]) = (keepers[other], keepers[i]);
         }
 
-        var search = new IntrosetLookup(context, blinded, period, keepers, done);
+        var search = new IntrosetLookup(context, blinded, period, keepers, done, now);
         search.Ask(now);
         return search;
     }
 
-    private IntrosetLookup(HiddenContext context, byte[] blinded, ulong period, RouterId[] keepers, Action<IReadOnlyList<Introset>, Instant> done)
+    private IntrosetLookup(HiddenContext context, byte[] blinded, ulong period, RouterId[] keepers, Action<IReadOnlyList<Introset>, Instant> done, Instant now)
     {
+        _began = now;
         _context = context;
         blinded.CopyTo(_blinded, 0);
         _period = period;
@@ -53,12 +59,14 @@ internal sealed class IntrosetLookup
         _done = done;
     }
 
-    /// <summary>When to take what is here.</summary>
+    /// <summary>When to take what is here, or to ask more keepers.</summary>
     public Instant NextDeadline { get; private set; } = Instant.Never;
 
     public void HandleTimeout(Instant now)
     {
-        if (!_over && NextDeadline <= now) End(now);
+        if (_over || NextDeadline > now) return;
+        if (_found) End(now);
+        else Ask(now);
     }
 
     /// <summary>The answers that still come are not looked at.</summary>
@@ -76,6 +84,8 @@ internal sealed class IntrosetLookup
             _asking++;
             _context.Requests.Send(keeper, IntrosetRequests.Get, body, OnAnswer, now);
         }
+
+        NextDeadline = _left.Count > 0 ? now + AskMore : Instant.Never;
     }
 
     private void OnAnswer(int code, ReadOnlySpan<byte> body, Instant now)
@@ -84,19 +94,19 @@ internal sealed class IntrosetLookup
         if (_over) return;
         if (code == 0)
         {
-            _answered++;
             foreach (Introset found in IntrosetRequests.ReadAnswer(body))
             {
                 Introset? best = _best[found.Instance];
                 if (found.Period != _period || !found.BlindedKey.SequenceEqual(_blinded) || found.ExpiresUnixSeconds <= _context.UnixSeconds(now)) continue;
                 if ((best is not null && found.Revision <= best.Revision) || !found.HasGoodSignature()) continue;
                 _best[found.Instance] = found;
-                if (NextDeadline.IsNever) NextDeadline = now + Grace;
+                if (!_found) NextDeadline = now + TimeSpan.FromTicks(Math.Clamp((now - _began).Ticks, LeastGrace.Ticks, MostGrace.Ticks));
+                _found = true;
             }
         }
 
         if (_asking > 0) return;
-        if (!NextDeadline.IsNever || _left.Count == 0) End(now);
+        if (_found || _left.Count == 0) End(now);
         else Ask(now);
     }
 

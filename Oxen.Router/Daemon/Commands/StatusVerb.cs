@@ -71,9 +71,10 @@ internal sealed class StatusVerb(Screen screen)
         if (report.ServiceClients.Count > 0)
         {
             screen.Table(
-                ["reached service", "state", "hops to the rendezvous, with round trip", "round trip", "moves", "streams", "udp"],
+                ["reached service", "state", "hops to the rendezvous, with round trip", "met after (look-up)", "round trip", "moves", "streams", "udp"],
                 report.ServiceClients.Select(s => (IReadOnlyList<string>)[
                     s.Address, s.State + (s.Trouble.Length > 0 && s.State != "ready" ? $" ({s.Trouble})" : ""), Hops(s.Hops, s.HopMilliseconds),
+                    s.MetMilliseconds > 0 ? string.Create(CultureInfo.InvariantCulture, $"{s.MetMilliseconds:F0} ms ({s.LookUpMilliseconds:F0} ms)") : "",
                     s.Milliseconds > 0 ? string.Create(CultureInfo.InvariantCulture, $"{s.Milliseconds:F1} ms") : "", Number(s.Moves), Number(s.Streams), Number(s.Associations)]));
         }
 

@@ -53,7 +53,7 @@ internal sealed record StatusReport
 
     public static List<ServiceClientStatus> ServiceClientsOf(IReadOnlyList<ServiceClientView> views) =>
         [.. views.Select(v => new ServiceClientStatus(
-            v.Address.ToString(), v.State.ToString().ToLowerInvariant(), v.Hops, [.. v.HopRtt.Select(t => t.TotalMilliseconds)], v.RoundTrip.TotalMilliseconds, v.Moves, v.Streams, v.Associations, v.Trouble))];
+            v.Address.ToString(), v.State.ToString().ToLowerInvariant(), v.Hops, [.. v.HopRtt.Select(t => t.TotalMilliseconds)], v.RoundTrip.TotalMilliseconds, v.Moves, v.Streams, v.Associations, v.Trouble, v.LookedUpIn.TotalMilliseconds, v.MetIn.TotalMilliseconds))];
 
     public static List<PathStatus> PathsOf(ClientView view) =>
         [.. view.Groups.SelectMany(g => g.Paths.Select(p => new PathStatus(p.Active, p.Hops, [.. p.HopRtt.Select(t => t.TotalMilliseconds)], p.PacketsUp, p.PacketsDown, p.Left.TotalSeconds, g.Number == ClientService.TunnelGroup, p.Crowded)))];
@@ -98,7 +98,9 @@ internal sealed record ServiceStatus(string Name, string Address, bool Published
 /// <param name="Milliseconds">Round trip to the service; 0 where unknown.</param>
 /// <param name="Moves">How often it moved to another rendezvous.</param>
 /// <param name="Trouble">Why the last attempt to meet it failed; empty when none did.</param>
-internal sealed record ServiceClientStatus(string Address, string State, IReadOnlyList<string> Hops, IReadOnlyList<double> HopMilliseconds, double Milliseconds, int Moves, int Streams, int Associations, string Trouble);
+/// <param name="LookUpMilliseconds">How long the search for its introset took; 0 before one was found.</param>
+/// <param name="MetMilliseconds">From the wish to go there, look-up included, until it was met; 0 before.</param>
+internal sealed record ServiceClientStatus(string Address, string State, IReadOnlyList<string> Hops, IReadOnlyList<double> HopMilliseconds, double Milliseconds, int Moves, int Streams, int Associations, string Trouble, double LookUpMilliseconds, double MetMilliseconds);
 
 /// <param name="Members">Routers that may be relays.</param>
 /// <param name="Known">Of those, how many could be found.</param>

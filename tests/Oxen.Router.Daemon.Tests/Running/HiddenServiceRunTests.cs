@@ -291,6 +291,7 @@ public sealed class HiddenServiceRunTests(HiddenNetwork network) : IClassFixture
         Assert.Contains("announced at=", host, StringComparison.Ordinal);
         string client = await TestFiles.GoodAsync("status", "--config", network.Files.ConfigFile("client"));
         Assert.Contains($"reached service={network.Address}  state=ready", client, StringComparison.Ordinal);
+        Assert.Matches(@"met after \(look-up\)=[0-9]+ ms \([0-9]+ ms\)", client);
     }
 
     [Fact]
