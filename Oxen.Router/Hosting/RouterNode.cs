@@ -99,6 +99,7 @@ internal sealed class RouterNode : IControlEvents, IAsyncDisposable
         IdleTimeout = TimeSpan.FromSeconds(60),
         KeepAlive = TimeSpan.FromSeconds(20),
         InitialRtt = TimeSpan.FromMilliseconds(100),
+        MaxProbeInterval = TimeSpan.FromSeconds(2), // the paths' own probes tell whether they are dead
         AckDelay = TimeSpan.FromMilliseconds(5),
         AckEvery = 10,
         Congestion = QuicCongestion.Cubic,

@@ -1,3 +1,4 @@
+using Oxen.Router.Core;
 using Oxen.Router.Core.Directory;
 using Oxen.Router.Core.Hidden;
 using Oxen.Router.Core.Packets;
@@ -141,6 +142,25 @@ public sealed class HiddenServiceTests(ITestOutputHelper output)
         HiddenClient reached = client.Reach(service.Address);
         world.Until(() => reached.State == HiddenClientState.Ready, 60, "reached");
         world.Check(lies > 0, "somebody was asked who lied");
+    }
+
+    [Fact]
+    public void A_rendezvous_that_drops_a_third_is_left_while_it_still_carries()
+    {
+        using var world = new SimWorld(SimWorld.SeedOr(914), relays: 14, exits: 1, link: new SimLink { Delay = TimeSpan.FromMilliseconds(5) });
+        (_, HiddenService service, SimRouter client, HiddenClient reached) = Meet(world);
+        QuicConnection quic = reached.Quic!;
+        RouterId bad = reached.Rendezvous;
+        UdpAddress at = world.ById(bad).Address;
+        world.Network.DropWhen = (number, from, _, bytes) => from == at && bytes.Span[0] >> 6 == 2 && number * 0x9E3779B1 % 100 < 35; // sealed ones alone: its links stay up
+        SimTransfer transfer = client.Transfer(reached, 500_000);
+        world.Until(() => reached.Moves > 0 && transfer.Over, 120, "moved");
+        world.Check(transfer.Complete, "the bytes came back");
+        world.Check(reached.Quic == quic && service.SessionCount == 1, "the session is the same one");
+        world.Check(reached.Rendezvous != bad, "another rendezvous");
+        int moves = reached.Moves;
+        world.Run(60);
+        world.Check(reached.State == HiddenClientState.Ready && reached.Moves <= moves + 2, $"it stays: {reached.Moves} moves");
     }
 
     [Fact]

@@ -120,7 +120,7 @@ internal sealed partial class HiddenClient
                 return;
             }
 
-            Lose("the service does not come to any rendezvous", now);
+            GiveUp("the service does not come to any rendezvous", now);
             return;
         }
 
@@ -144,7 +144,7 @@ internal sealed partial class HiddenClient
 
         if (rendezvous.IsNone)
         {
-            Lose("the directory names no relay that could be the rendezvous", now);
+            GiveUp("the directory names no relay that could be the rendezvous", now);
             return;
         }
 

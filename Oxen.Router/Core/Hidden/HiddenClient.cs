@@ -44,6 +44,15 @@ internal sealed partial class HiddenClient : IHiddenPathOwner, IDisposable
     private static readonly TimeSpan AskAgain = TimeSpan.FromMilliseconds(1500);
     private static readonly TimeSpan LeaveBefore = TimeSpan.FromSeconds(60);
 
+    // When nothing came of a meeting while the way that is there carries the session.
+    private static readonly TimeSpan MeetAgainAfter = TimeSpan.FromSeconds(10);
+
+    // A way that loses so much of so many probes is left for another. The loss may be our own cable's: every further time later.
+    private const double LossThatFails = 0.25;
+    private const int LeastJudged = 32;
+    private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan LastPause = TimeSpan.FromMinutes(10);
+
     // An introset is used so long: its effort seed lives not much longer.
     private static readonly TimeSpan Fresh = TimeSpan.FromMinutes(45);
 
@@ -69,6 +78,8 @@ internal sealed partial class HiddenClient : IHiddenPathOwner, IDisposable
     private Instant _lookAgainAt = Instant.Never;
     private Instant _renewAt = Instant.Never;
     private Instant _openedAt = Instant.Never;
+    private Instant _leaveLossyAt = Instant.Zero;
+    private TimeSpan _lossyPause = FirstPause;
 
     /// <param name="quic">Shared by all clients; the address of a connection names the client.</param>
     /// <param name="isolation">Whose it is: clients with different keys share nothing.</param>
@@ -161,7 +172,11 @@ internal sealed partial class HiddenClient : IHiddenPathOwner, IDisposable
         {
             health.TakeAskHops(now); // there is one hop only, the service
             if (health.IsDead(now)) LeaveJoint("the service does not answer", now);
-            else if (health.NextProbe <= now) Probe(health, now);
+            else if (health.NextProbe <= now)
+            {
+                LeaveLossyJoint(health, now);
+                Probe(health, now);
+            }
         }
 
         if (_renewAt <= now)
@@ -248,10 +263,10 @@ internal sealed partial class HiddenClient : IHiddenPathOwner, IDisposable
             // Near the border the service may see another period than we.
             long into = unix - ServicePeriod.StartOf(period);
             ulong other = into < 3600 ? period - 1 : into > ServicePeriod.Seconds - 3600 ? period + 1 : 0;
-            if (other == 0) Lose("no relay has an introset of this address", at);
+            if (other == 0) GiveUp("no relay has an introset of this address", at);
             else Search(other, (late, then) =>
             {
-                if (late.Count == 0) Lose("no relay has an introset of this address", then);
+                if (late.Count == 0) GiveUp("no relay has an introset of this address", then);
                 else Found(late, then);
             }, at);
         }, now);
@@ -265,7 +280,7 @@ internal sealed partial class HiddenClient : IHiddenPathOwner, IDisposable
             if (found.Count > 0) LookedUpIn = at - now;
             done(found, at);
         }, now);
-        if (_lookup is null) Lose("the directory names no relay that could have an introset", now);
+        if (_lookup is null) GiveUp("the directory names no relay that could have an introset", now);
     }
 
     private void Found(IReadOnlyList<Introset> introsets, Instant now)
@@ -284,7 +299,7 @@ internal sealed partial class HiddenClient : IHiddenPathOwner, IDisposable
 
         if (_instances.Count == 0)
         {
-            Lose(refused ? "the service takes authorised clients alone" : "the service's introset is malformed", now);
+            GiveUp(refused ? "the service takes authorised clients alone" : "the service's introset is malformed", now);
             return;
         }
 
@@ -390,6 +405,24 @@ internal sealed partial class HiddenClient : IHiddenPathOwner, IDisposable
         if (_attempt is null) Meet(now);
     }
 
+    // Probes that mostly get through keep a joint alive. Another one is made beside it, with other relays.
+    private void LeaveLossyJoint(PathHealth health, Instant now)
+    {
+        if (health.Judged < LeastJudged || _attempt is not null || _lookup is not null) return;
+        if (health.Loss < LossThatFails)
+        {
+            if (health.Judged == PathHealth.JudgedProbes && health.Loss < LossThatFails / 2) _lossyPause = FirstPause;
+            return;
+        }
+
+        if (now < _leaveLossyAt) return;
+        _leaveLossyAt = now + _lossyPause;
+        _lossyPause = 2 * _lossyPause < LastPause ? 2 * _lossyPause : LastPause;
+        LastTrouble = "the way to the service loses too much";
+        _badRendezvous.Add(Rendezvous);
+        Meet(now);
+    }
+
     private void DropJoint(Instant now)
     {
         if (_joint is not { } joint) return;
@@ -397,6 +430,20 @@ internal sealed partial class HiddenClient : IHiddenPathOwner, IDisposable
         _health = null;
         joint.Dispose();
         _context.Paths.Drop(joint.Path.Group, now);
+    }
+
+    /// <summary>Nothing came of a meeting: the session ends, unless the way that is there still carries it.</summary>
+    private void GiveUp(string reason, Instant now)
+    {
+        if (_joint is null)
+        {
+            Lose(reason, now);
+            return;
+        }
+
+        LastTrouble = reason;
+        _attempts = _rounds = 0;
+        _renewAt = now + MeetAgainAfter;
     }
 
     private void Lose(string reason, Instant now)

@@ -39,6 +39,7 @@ internal sealed class HiddenSessions : IDisposable
         IdleTimeout = path.IdleTimeout,
         KeepAlive = path.KeepAlive,
         InitialRtt = 2 * path.InitialRtt, // two paths, one after the other
+        MaxProbeInterval = path.MaxProbeInterval,
         AckDelay = path.AckDelay,
         AckEvery = path.AckEvery,
         Congestion = path.Congestion,

@@ -178,6 +178,12 @@ internal sealed partial class QuicConnection
 
     private long ProbeTimeout(int level) => _rtt.ProbeTimeout(level == PacketSpace.Application ? PeerAckDelay : 0);
 
+    private long Backoff(int level)
+    {
+        long once = ProbeTimeout(level);
+        return Math.Min(once << Math.Min(_probeCount, MaxProbeShift), Math.Max(once, _options.MaxProbeInterval.Ticks * 100));
+    }
+
     // RFC 9002 appendix A.8
     private Instant RecoveryDeadline()
     {
@@ -193,7 +199,6 @@ internal sealed partial class QuicConnection
     private Instant ProbeDeadline(out int level)
     {
         level = PacketSpace.Initial;
-        int shift = Math.Min(_probeCount, MaxProbeShift);
         bool anyInFlight = false;
         foreach (PacketSpace space in _spaces) anyInFlight |= space.ElicitingInFlight > 0;
         if (!anyInFlight)
@@ -202,7 +207,7 @@ internal sealed partial class QuicConnection
             if (PeerValidatedUs || _complete && _confirmed) return Instant.Never;
             level = _spaces[PacketSpace.Handshake].CanSend ? PacketSpace.Handshake : PacketSpace.Initial;
             Instant from = Instant.Later(Instant.Later(_spaces[PacketSpace.Initial].LastElicitingSent, _spaces[PacketSpace.Handshake].LastElicitingSent), _idleFrom);
-            return new Instant(from.Nanoseconds + (ProbeTimeout(level) << shift));
+            return new Instant(from.Nanoseconds + Backoff(level));
         }
 
         Instant earliest = Instant.Never;
@@ -210,7 +215,7 @@ internal sealed partial class QuicConnection
         {
             if (space.ElicitingInFlight == 0) continue;
             if (space.Index == PacketSpace.Application && !_confirmed) break;   // RFC 9002 section 6.2.1
-            var due = new Instant(space.LastElicitingSent.Nanoseconds + (ProbeTimeout(space.Index) << shift));
+            var due = new Instant(space.LastElicitingSent.Nanoseconds + Backoff(space.Index));
             if (due >= earliest) continue;
             earliest = due;
             level = space.Index;
@@ -219,7 +224,7 @@ internal sealed partial class QuicConnection
         if (earliest.IsNever && !PeerValidatedUs)
         {
             level = _spaces[PacketSpace.Handshake].CanSend ? PacketSpace.Handshake : PacketSpace.Initial;
-            return new Instant(_spaces[level].LastElicitingSent.Nanoseconds + (ProbeTimeout(level) << shift));
+            return new Instant(_spaces[level].LastElicitingSent.Nanoseconds + Backoff(level));
         }
 
         return earliest;

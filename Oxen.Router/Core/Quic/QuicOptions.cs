@@ -49,6 +49,12 @@ internal sealed class QuicTransportOptions
     /// <summary>RTT before the first sample. RFC 9002 section 6.2.2.</summary>
     public TimeSpan InitialRtt { get; init; } = TimeSpan.FromMilliseconds(333);
 
+    /// <summary>
+    /// Probes of the recovery are no further apart than this, however many were lost (RFC 9002 section 6.2.1 doubles without an end). For
+    /// carriers that tell by themselves when the way is dead.
+    /// </summary>
+    public TimeSpan MaxProbeInterval { get; init; } = TimeSpan.FromHours(1);
+
     /// <summary>The longest that this side holds an ACK back.</summary>
     public TimeSpan AckDelay { get; init; } = TimeSpan.FromMilliseconds(25);
 
