@@ -15,7 +15,7 @@ namespace Oxen.Router.Daemon.Tests.Running;
 /// A whole network in one namespace, each router a process: a hidden service, and a client with a resolver and a door for mapped addresses,
 /// used by `dig` and `curl`.
 /// </summary>
-public sealed class RunMappedTests : IAsyncDisposable
+public sealed class RunMappedTests(ITestOutputHelper output) : IAsyncDisposable
 {
     private const int Relays = 6;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
@@ -178,6 +178,12 @@ public sealed class RunMappedTests : IAsyncDisposable
             await UntilAsync(() => Dropped() > before ? "dropped" : entered.IsCompleted ? "in" : "", r => r.Length > 0);
             Assert.False(entered.IsCompletedSuccessfully && await entered);
         }
+
+        // ---- how fast, by hand: OXEN_PACKETS_SECONDS=5, iperf3 ----
+        if (int.TryParse(Environment.GetEnvironmentVariable("OXEN_PACKETS_SECONDS"), out int seconds))
+            foreach ((string own, _, string to) in families)
+                foreach (string way in (string[])["", "-R", "-u -b 100M"])
+                    output.WriteLine($"{to} {way} " + NetworkLab.TryShell(_space, $"iperf3 -s -1 -B {own} > /dev/null & sleep 1; timeout {seconds + 60} iperf3 -c {to} -t {seconds} {way} | tail -4").Output);
 
         // ---- streams go on through the other door, also to the same process ----
         Assert.Contains("through the onion", await UntilAsync(() => NetworkLab.TryShell(_space, $"curl -sS -m 90 http://{web}/").Output, p => p.Contains("onion", StringComparison.Ordinal)), StringComparison.Ordinal);
