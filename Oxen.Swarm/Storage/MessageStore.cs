@@ -57,6 +57,7 @@ internal sealed partial class MessageStore : IDisposable
     {
         ArgumentNullException.ThrowIfNull(options);
         SqliteConnection? connection = null;
+        WriteSession? session = null;
         try
         {
             connection = Connect(options.Path, SqliteOpenMode.ReadWriteCreate);
@@ -64,17 +65,19 @@ internal sealed partial class MessageStore : IDisposable
             Schema.Upgrade(connection, options.Path);
             Execute(connection, $"PRAGMA max_page_count={Math.Max(64, options.MaxBytes / 4096)};");
             var digests = new DigestTree();
-            var session = new WriteSession(connection, options, digests);
+            session = new WriteSession(connection, options, digests);
             session.SetScope(_ => true);
             return new MessageStore(options, session, digests);
         }
         catch (SqliteException e)
         {
+            session?.Dispose();
             connection?.Dispose();
             throw new StoreException($"{options.Path}: {Explain(e)}", e);
         }
         catch
         {
+            session?.Dispose();
             connection?.Dispose();
             throw;
         }

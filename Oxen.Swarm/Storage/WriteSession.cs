@@ -39,35 +39,43 @@ internal sealed partial class WriteSession : IDisposable
         _connection = connection;
         _options = options;
         _digests = digests;
-        _begin = Prepare("BEGIN IMMEDIATE", 0);
-        _commit = Prepare("COMMIT", 0);
-        _rollBack = Prepare("ROLLBACK", 0);
-        _findOwner = Prepare("SELECT id, bytes FROM owners WHERE account=$0", 1);
-        _ownerOf = Prepare("SELECT account FROM owners WHERE id=$0", 1);
-        _addOwner = Prepare("INSERT INTO owners(account) VALUES($0) RETURNING id", 1);
-        _chargeOwner = Prepare("UPDATE owners SET bytes=bytes+$1, messages=messages+$2 WHERE id=$0", 3);
-        _pages = Prepare("PRAGMA page_count", 0);
-        _free = Prepare("PRAGMA freelist_count", 0);
-        _findMessage = Prepare("SELECT id, owner, space, timestamp, expiry, latest, stamp, length(data) FROM messages WHERE key=$0", 1);
-        _addMessage = Prepare("INSERT INTO messages(key, owner, space, timestamp, expiry, latest, stamp, data) VALUES($0,$1,$2,$3,$4,$5,$6,$7)", 8);
-        _removeMessage = Prepare("DELETE FROM messages WHERE id=$0", 1);
-        _changeExpiry = Prepare("UPDATE messages SET expiry=$1, latest=MAX(latest,$1), stamp=$2 WHERE id=$0", 3);
-        _findTombstone = Prepare("SELECT owner, space, stamp, gone FROM tombstones WHERE key=$0", 1);
-        _putTombstone = Prepare("INSERT INTO tombstones(key, owner, space, stamp, gone) VALUES($0,$1,$2,$3,$4) ON CONFLICT(key) DO UPDATE SET stamp=$3, gone=MAX(gone,$4)", 5);
-        _removeTombstone = Prepare("DELETE FROM tombstones WHERE key=$0", 1);
-        _inSpace = Prepare("SELECT key, id, space, timestamp, expiry, latest, stamp, length(data) FROM messages WHERE owner=$0 AND space=$1", 2);
-        _inAll = Prepare("SELECT key, id, space, timestamp, expiry, latest, stamp, length(data) FROM messages WHERE owner=$0", 1);
-        _tombstonesInSpace = Prepare("SELECT key, space, stamp FROM tombstones WHERE owner=$0 AND space=$1", 2);
-        _tombstonesInAll = Prepare("SELECT key, space, stamp FROM tombstones WHERE owner=$0", 1);
-        _findRevocation = Prepare("SELECT revoked, stamp, gone FROM revocations WHERE key=$0", 1);
-        _putRevocation = Prepare(
-            "INSERT INTO revocations(key, owner, token, timestamp, stamp, revoked, gone) VALUES($0,$1,$2,$3,$4,$5,$6) ON CONFLICT(key) DO UPDATE SET timestamp=$3, stamp=$4, revoked=$5, gone=$6", 7);
-        _removeRevocation = Prepare("DELETE FROM revocations WHERE key=$0", 1);
-        _revocationsOf = Prepare("SELECT key, stamp FROM revocations WHERE owner=$0 AND revoked=1 ORDER BY timestamp DESC, token DESC", 1);
-        _countAccounts = Prepare("SELECT COUNT(*) FROM owners WHERE messages>0", 0);
-        _accounts = _countAccounts.Number()!.Value;
-        using Statement.Rows hints = Prepare("SELECT node, COUNT(*) FROM hints GROUP BY node", 0).Query();
-        while (hints.Read()) _hintCounts[Convert.ToHexStringLower(hints.GetBytes(0))] = hints.GetInt32(1);
+        try
+        {
+            _begin = Prepare("BEGIN IMMEDIATE", 0);
+            _commit = Prepare("COMMIT", 0);
+            _rollBack = Prepare("ROLLBACK", 0);
+            _findOwner = Prepare("SELECT id, bytes FROM owners WHERE account=$0", 1);
+            _ownerOf = Prepare("SELECT account FROM owners WHERE id=$0", 1);
+            _addOwner = Prepare("INSERT INTO owners(account) VALUES($0) RETURNING id", 1);
+            _chargeOwner = Prepare("UPDATE owners SET bytes=bytes+$1, messages=messages+$2 WHERE id=$0", 3);
+            _pages = Prepare("PRAGMA page_count", 0);
+            _free = Prepare("PRAGMA freelist_count", 0);
+            _findMessage = Prepare("SELECT id, owner, space, timestamp, expiry, latest, stamp, length(data) FROM messages WHERE key=$0", 1);
+            _addMessage = Prepare("INSERT INTO messages(key, owner, space, timestamp, expiry, latest, stamp, data) VALUES($0,$1,$2,$3,$4,$5,$6,$7)", 8);
+            _removeMessage = Prepare("DELETE FROM messages WHERE id=$0", 1);
+            _changeExpiry = Prepare("UPDATE messages SET expiry=$1, latest=MAX(latest,$1), stamp=$2 WHERE id=$0", 3);
+            _findTombstone = Prepare("SELECT owner, space, stamp, gone FROM tombstones WHERE key=$0", 1);
+            _putTombstone = Prepare("INSERT INTO tombstones(key, owner, space, stamp, gone) VALUES($0,$1,$2,$3,$4) ON CONFLICT(key) DO UPDATE SET stamp=$3, gone=MAX(gone,$4)", 5);
+            _removeTombstone = Prepare("DELETE FROM tombstones WHERE key=$0", 1);
+            _inSpace = Prepare("SELECT key, id, space, timestamp, expiry, latest, stamp, length(data) FROM messages WHERE owner=$0 AND space=$1", 2);
+            _inAll = Prepare("SELECT key, id, space, timestamp, expiry, latest, stamp, length(data) FROM messages WHERE owner=$0", 1);
+            _tombstonesInSpace = Prepare("SELECT key, space, stamp FROM tombstones WHERE owner=$0 AND space=$1", 2);
+            _tombstonesInAll = Prepare("SELECT key, space, stamp FROM tombstones WHERE owner=$0", 1);
+            _findRevocation = Prepare("SELECT revoked, stamp, gone FROM revocations WHERE key=$0", 1);
+            _putRevocation = Prepare(
+                "INSERT INTO revocations(key, owner, token, timestamp, stamp, revoked, gone) VALUES($0,$1,$2,$3,$4,$5,$6) ON CONFLICT(key) DO UPDATE SET timestamp=$3, stamp=$4, revoked=$5, gone=$6", 7);
+            _removeRevocation = Prepare("DELETE FROM revocations WHERE key=$0", 1);
+            _revocationsOf = Prepare("SELECT key, stamp FROM revocations WHERE owner=$0 AND revoked=1 ORDER BY timestamp DESC, token DESC", 1);
+            _countAccounts = Prepare("SELECT COUNT(*) FROM owners WHERE messages>0", 0);
+            _accounts = _countAccounts.Number()!.Value;
+            using Statement.Rows hints = Prepare("SELECT node, COUNT(*) FROM hints GROUP BY node", 0).Query();
+            while (hints.Read()) _hintCounts[Convert.ToHexStringLower(hints.GetBytes(0))] = hints.GetInt32(1);
+        }
+        catch
+        {
+            foreach (Statement statement in _statements) statement.Dispose(); // or the file stays open
+            throw;
+        }
     }
 
     private sealed class Owner(long id, AccountId account, bool inScope)
