@@ -20,7 +20,7 @@ internal sealed class PeerLink : IAsyncDisposable
     private const long MaxBatchBytes = 4_000_000;
     private const int MaxUnderWay = 16;
 
-    private readonly Channel<Item> _queue = Channel.CreateBounded<Item>(new BoundedChannelOptions(MaxWaiting) { FullMode = BoundedChannelFullMode.Wait, SingleReader = true, AllowSynchronousContinuations = true });
+    private readonly Channel<Item> _queue = Channel.CreateBounded<Item>(new BoundedChannelOptions(MaxWaiting) { FullMode = BoundedChannelFullMode.Wait, SingleReader = true });
     private readonly CancellationTokenSource _end = new();
     private readonly IPeerTransport _transport;
     private readonly TimeSpan _answerLimit;
