@@ -1,5 +1,6 @@
 using System.Globalization;
 using NSec.Cryptography;
+using Oxen.Swarm.Wire;
 
 namespace Oxen.Swarm;
 
@@ -20,7 +21,9 @@ public static class MessageHash
     private const int MaxNamespaceDigits = 6; // -32768
 
     /// <summary>The hash of `data` in a namespace of an account.</summary>
-    public static string Of(ReadOnlySpan<byte> data, AccountId account, short space)
+    public static string Of(ReadOnlySpan<byte> data, AccountId account, short space) => KeyOf(data, account, space).ToString();
+
+    internal static MessageKey KeyOf(ReadOnlySpan<byte> data, AccountId account, short space)
     {
         Span<byte> head = stackalloc byte[AccountId.Bytes + MaxNamespaceDigits];
         account.CopyTo(head);
@@ -31,6 +34,6 @@ public static class MessageHash
         IncrementalHash.Update(ref state, data);
         Span<byte> hash = stackalloc byte[HashBytes];
         IncrementalHash.Finalize(ref state, hash);
-        return Convert.ToBase64String(hash)[..Length];
+        return MessageKey.Read(hash);
     }
 }

@@ -140,11 +140,10 @@ public sealed class SwarmNode : IAsyncDisposable
     /// <exception cref="StoreException">The copy could not be written.</exception>
     public void Backup(string path) => Store.Backup(path);
 
-    /// <summary>What the node holds and did.</summary>
-    /// <exception cref="StoreException">The database cannot be read.</exception>
+    /// <summary>What the node holds and did. While the database cannot be read, what it holds is 0, and <see cref="SwarmFigures.Trouble"/> says why.</summary>
     public SwarmFigures ReadFigures()
     {
-        StoreFigures store = Store.Figures(Core.Clock.Now);
+        StoreFigures store = Count();
         SwarmView view = Core.View;
         SwarmCounters counters = Core.Counters;
         return new SwarmFigures
@@ -173,6 +172,18 @@ public sealed class SwarmNode : IAsyncDisposable
             Pushed = counters.Pushed,
             HandedOver = counters.HandedOver,
         };
+    }
+
+    private StoreFigures Count()
+    {
+        try
+        {
+            return Store.Figures(Core.Clock.Now);
+        }
+        catch (StoreException)
+        {
+            return new StoreFigures(0, 0, 0, 0, 0, 0, 0, _options.MaxBytes, new Dictionary<short, long>());
+        }
     }
 
     /// <summary>Stops the node; what was acknowledged is on disk.</summary>

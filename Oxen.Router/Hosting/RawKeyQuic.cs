@@ -52,6 +52,7 @@ public sealed class RawKeyQuic : IAsyncDisposable
         {
             InitialMaxData = 16 << 20, InitialMaxStreamData = 4 << 20, MaxBidiStreams = options.MaxStreams, MaxUniStreams = 0, SendBufferBytes = 2 << 20,
             IdleTimeout = TimeSpan.FromSeconds(60), KeepAlive = TimeSpan.FromSeconds(20), InitialRtt = LinkOptions.InitialRtt,
+            AckEvery = 10, // a request's datagrams are mostly acknowledged by its answer
         };
         var endpoint = new QuicEndpoint(
             new QuicEndpointOptions

@@ -117,6 +117,9 @@ internal static partial class RouterLog
     [LoggerMessage(1702, LogLevel.Error, "storage: {Trouble}")]
     public static partial void SwarmTrouble(ILogger log, string trouble);
 
+    [LoggerMessage(1703, LogLevel.Information, "storage: it works again")]
+    public static partial void SwarmRecovered(ILogger log);
+
     [LoggerMessage(1900, LogLevel.Information, "a copy of the ledger ({Engine}) stands at height {Height}; JSON-RPC: {Address}")]
     public static partial void LedgerOpen(ILogger log, string engine, ulong height, string address);
 

@@ -287,9 +287,10 @@ internal sealed class ParamReader(WireMap map, bool bt, bool allowTestNetwork)
         if (text.Length - bare.Length > 2 || bare.AsSpan().ContainsAny(" \t\r\n")) return null;
         int padding = (4 - (bare.Length % 4)) % 4;
         if (padding == 3) return null;
-        byte[] ascii = Encoding.ASCII.GetBytes(bare.PadRight(bare.Length + padding, '='));
-        byte[] result = new byte[Base64.GetMaxDecodedFromUtf8Length(ascii.Length)];
-        return Base64.DecodeFromUtf8(ascii, result, out _, out int written) == System.Buffers.OperationStatus.Done ? result[..written] : null;
+        byte[] ascii = new byte[bare.Length + padding];
+        Encoding.ASCII.GetBytes(bare, ascii);
+        ascii.AsSpan(bare.Length).Fill((byte)'=');
+        return Base64.DecodeFromUtf8InPlace(ascii, out int written) == System.Buffers.OperationStatus.Done ? ascii[..written] : null;
     }
 
     private static byte[]? FromHex(string text, int bytes)

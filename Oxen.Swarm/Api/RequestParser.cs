@@ -192,8 +192,8 @@ internal sealed class RequestParser(bool allowTestNetwork)
             else if (Split(map) is not var (method, parameters)) reader.Fail("Invalid batch request: subrequests must have method/params keys");
             else if (Metas.Contains(method)) reader.Fail("Invalid batch request: subrequests may not contain meta-requests");
             else if (!Plain.Contains(method)) reader.Fail($"Invalid batch subrequest: invalid method \"{method}\"");
-            else if (Parse(method, parameters, bt, depth + 1) is (null, { } fault)) reader.Fail(fault);
-            else requests.Add(Parse(method, parameters, bt, depth + 1).Request!);
+            else if (Parse(method, parameters, bt, depth + 1) is var (request, fault) && request is not null) requests.Add(request);
+            else reader.Fail(fault!);
             if (reader.Fault is not null) break;
         }
 

@@ -42,7 +42,7 @@ internal abstract record WriteRequest(string Method, AccountId Account, RequestA
 
 internal sealed record StoreRequest(AccountId Account, RequestAuth Auth, short Space, byte[] Data, long Timestamp, long Expiry, long SignatureTimestamp) : WriteRequest("store", Account, Auth)
 {
-    public MessageKey Key { get; } = MessageKey.TryParse(MessageHash.Of(Data, Account, Space), out MessageKey key) ? key : default;
+    public MessageKey Key { get; } = MessageHash.KeyOf(Data, Account, Space);
 
     protected override void AddTo(WireMap map)
     {

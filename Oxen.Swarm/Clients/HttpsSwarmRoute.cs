@@ -7,6 +7,7 @@ namespace Oxen.Swarm.Clients;
 public sealed class HttpsSwarmRoute : ISwarmRoute, IDisposable
 {
     private const int MaxAnswerBytes = 16 * 1024 * 1024;
+    private const int MaxConnections = 64;
     private readonly HttpClient _http;
 
     /// <summary>Makes a route.</summary>
@@ -15,6 +16,7 @@ public sealed class HttpsSwarmRoute : ISwarmRoute, IDisposable
     public HttpsSwarmRoute(TimeSpan patience, System.Net.IWebProxy? proxy = null)
     {
         SocketsHttpHandler handler = HttpsPeerTransport.CreateHandler();
+        handler.MaxConnectionsPerServer = MaxConnections; // whoever asks for many accounts at once waits for the nodes, not for himself
         if (proxy is not null)
         {
             handler.Proxy = proxy;

@@ -56,6 +56,7 @@ internal sealed class HttpsDoor : IAsyncDisposable
     private readonly DoorTargets _targets;
     private readonly DoorOptions _options;
     private readonly TokenBuckets<IPAddress> _rate;
+    private readonly string _server;
     private int _running, _large;
 
     private HttpsDoor(WebApplication app, X509Certificate2 certificate, DoorTargets targets, DoorOptions options)
@@ -64,6 +65,7 @@ internal sealed class HttpsDoor : IAsyncDisposable
         _certificate = certificate;
         _targets = targets;
         _options = options;
+        _server = "Oxen Storage Server/" + targets.Settings.VersionText;
         _rate = new TokenBuckets<IPAddress>(options.RateBurst, options.RatePerSecond, MaxTrackedAddresses, targets.Core.Clock.Provider);
     }
 
@@ -77,6 +79,8 @@ internal sealed class HttpsDoor : IAsyncDisposable
         X509Certificate2 certificate = MakeCertificate();
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration();
+        // A request goes on where its bytes were read, on a thread of the pool: a hop less each way.
+        builder.WebHost.UseSockets(sockets => sockets.UnsafePreferInlineScheduling = true);
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
@@ -128,7 +132,7 @@ internal sealed class HttpsDoor : IAsyncDisposable
     private async Task HandleAsync(HttpContext context)
     {
         HttpResponse response = context.Response;
-        response.Headers.Server = "Oxen Storage Server/" + _targets.Settings.VersionText;
+        response.Headers.Server = _server;
         AddCors(context);
         if (Interlocked.Increment(ref _running) > MaxAtOnce)
         {

@@ -75,7 +75,8 @@ internal sealed class QuicDoor : IAsyncDisposable
 
     private async Task ServeAsync(RawKeyStream stream, CancellationToken cancel)
     {
-        var answers = Channel.CreateBounded<BtMessage>(MaxWaiting);
+        // Whoever has an answer also writes it: one hop less.
+        var answers = Channel.CreateBounded<BtMessage>(new BoundedChannelOptions(MaxWaiting) { SingleReader = true, AllowSynchronousContinuations = true });
         Task writing = WriteAsync(stream, answers.Reader, cancel);
         if (stream.Id == 0) _subscribers.GetOrAdd(stream.Connection, c => new Subscriber(c)).Attach(answers.Writer);
         List<Task> running = [];
@@ -104,7 +105,7 @@ internal sealed class QuicDoor : IAsyncDisposable
 
     private async Task RunAsync(RawKeyConnection from, BtMessage command, ChannelWriter<BtMessage> answers, CancellationToken cancel)
     {
-        await Task.Yield(); // the next command is read meanwhile
+        if (command.Endpoint != QuicPeerTransport.Endpoint) await Task.Yield(); // the next command is read meanwhile; nodes wait for an answer before they send one
         try
         {
             await answers.WriteAsync(await AnswerAsync(from, command, cancel).ConfigureAwait(false), cancel).ConfigureAwait(false);

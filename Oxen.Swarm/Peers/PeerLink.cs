@@ -1,11 +1,13 @@
+using System.Diagnostics;
 using System.Threading.Channels;
 using Oxen.Swarm.Nodes;
 using Oxen.Swarm.Wire;
 
 namespace Oxen.Swarm.Peers;
 
-// All that goes to one peer. Messages wait in a bounded queue; a few pumps take what waits, up to a limit, and send it as one
-// request. Alone a message leaves at once; under load hundreds share a request, its encryption and the peer's commit.
+// All that goes to one peer. Messages wait in a bounded queue; what waits leaves as one request, up to a limit. A message to an
+// idle peer leaves at once. While a request is under way the next one gathers for a few milliseconds, or until the answer is here:
+// under load many messages share a request, a turn of both nodes' threads and the peer's commit, and nobody waits for long.
 //
 // A peer that did not answer is "silent": messages to it fail at once, so that nobody waits for the dead, until the regular
 // comparison (SwarmSync) reaches it again.
@@ -16,28 +18,33 @@ internal sealed class PeerLink : IAsyncDisposable
     private const int MaxWaiting = 8192;
     private const int MaxBatch = 256;
     private const long MaxBatchBytes = 4_000_000;
-    private const int Pumps = 3;
+    private const int MaxUnderWay = 16;
 
-    private readonly Channel<Item> _queue = Channel.CreateBounded<Item>(new BoundedChannelOptions(MaxWaiting) { FullMode = BoundedChannelFullMode.Wait });
+    private readonly Channel<Item> _queue = Channel.CreateBounded<Item>(new BoundedChannelOptions(MaxWaiting) { FullMode = BoundedChannelFullMode.Wait, SingleReader = true });
     private readonly CancellationTokenSource _end = new();
     private readonly IPeerTransport _transport;
     private readonly TimeSpan _answerLimit;
-    private readonly Task[] _pumps;
+    private readonly TimeSpan _gather;
+    private readonly SemaphoreSlim _room = new(MaxUnderWay), _answered = new(0);
+    private readonly Task _pump;
+    private int _underWay;
     private volatile bool _silent;
     private volatile SwarmMember _peer;
 
     /// <param name="peer">To whom.</param>
     /// <param name="transport">How.</param>
     /// <param name="answerLimit">How long the peer may take before it counts as silent.</param>
-    public PeerLink(SwarmMember peer, IPeerTransport transport, TimeSpan answerLimit)
+    /// <param name="gather">How long a request waits for company while another is under way.</param>
+    public PeerLink(SwarmMember peer, IPeerTransport transport, TimeSpan answerLimit, TimeSpan gather)
     {
+        _gather = gather;
         _answerLimit = answerLimit;
         _peer = peer;
         _transport = transport;
-        _pumps = [.. Enumerable.Range(0, Pumps).Select(_ => Task.Run(PumpAsync))];
+        _pump = Task.Run(PumpAsync);
     }
 
-    private sealed record Item(object Message, long Bytes, TaskCompletionSource<object?> Answer);
+    private sealed record Item(object Message, long Bytes, Action<object?> Answer);
 
     /// <summary>The peer; its address may change.</summary>
     public SwarmMember Peer
@@ -52,10 +59,15 @@ internal sealed class PeerLink : IAsyncDisposable
     /// <summary>The peer's answer to one message; null if there is none. Fails at once for a silent peer.</summary>
     public Task<object?> SendAsync(object message, long bytes)
     {
-        if (_silent) return Task.FromResult<object?>(null);
-        var item = new Item(message, bytes, new TaskCompletionSource<object?>(TaskCreationOptions.RunContinuationsAsynchronously));
-        if (!_queue.Writer.TryWrite(item)) item.Answer.TrySetResult(null);
-        return item.Answer.Task;
+        var source = new TaskCompletionSource<object?>(TaskCreationOptions.RunContinuationsAsynchronously);
+        Send(message, bytes, reply => source.TrySetResult(reply));
+        return source.Task;
+    }
+
+    /// <summary>The same for whoever takes the answer where it is read, between those of others: it must be short, and not throw.</summary>
+    public void Send(object message, long bytes, Action<object?> answer)
+    {
+        if (_silent || !_queue.Writer.TryWrite(new Item(message, bytes, answer))) answer(null);
     }
 
     /// <summary>Sends one message by itself, to a silent peer too; whether it answers decides how it counts from now on.</summary>
@@ -71,19 +83,24 @@ internal sealed class PeerLink : IAsyncDisposable
     {
         _queue.Writer.TryComplete();
         await _end.CancelAsync().ConfigureAwait(false);
-        await Task.WhenAll(_pumps).ConfigureAwait(false);
-        while (_queue.Reader.TryRead(out Item? item)) item.Answer.TrySetResult(null);
+        await _pump.ConfigureAwait(false);
+        for (int i = 0; i < MaxUnderWay; i++) await _room.WaitAsync().ConfigureAwait(false);
+        while (_queue.Reader.TryRead(out Item? item)) item.Answer(null);
+        _room.Dispose();
+        _answered.Dispose();
         _end.Dispose();
     }
 
     private async Task PumpAsync()
     {
-        var batch = new List<Item>();
         try
         {
+            long sent = 0;
             while (await _queue.Reader.WaitToReadAsync(_end.Token).ConfigureAwait(false))
             {
-                batch.Clear();
+                await GatherAsync(sent).ConfigureAwait(false);
+                await _room.WaitAsync(_end.Token).ConfigureAwait(false);
+                var batch = new List<Item>();
                 long bytes = 0;
                 while (batch.Count < MaxBatch && bytes < MaxBatchBytes && _queue.Reader.TryRead(out Item? item))
                 {
@@ -91,26 +108,50 @@ internal sealed class PeerLink : IAsyncDisposable
                     bytes += item.Bytes;
                 }
 
-                if (batch.Count > 0) await SendBatchAsync(batch).ConfigureAwait(false);
+                sent = Stopwatch.GetTimestamp();
+                Interlocked.Increment(ref _underWay);
+                _ = SendBatchAsync(batch);
             }
         }
         catch (OperationCanceledException)
         {
-            foreach (Item item in batch) item.Answer.TrySetResult(null); // the node stops
+            // the node stops
         }
+    }
+
+    private async Task GatherAsync(long sent)
+    {
+        while (_answered.Wait(0))
+        {
+            // an answer that nobody waited for
+        }
+
+        TimeSpan left = _gather - Stopwatch.GetElapsedTime(sent);
+        if (left > TimeSpan.Zero && Volatile.Read(ref _underWay) > 0) await _answered.WaitAsync(left, _end.Token).ConfigureAwait(false);
     }
 
     private async Task SendBatchAsync(List<Item> batch)
     {
-        byte[]? reply = null;
-        if (!_silent)
+        List<object>? answers = null;
+        try
         {
-            byte[] request = BtEncoding.Write(batch.Select(i => i.Message).ToList());
-            reply = await _transport.CallAsync(_peer, request, _answerLimit, _end.Token).ConfigureAwait(false);
+            if (!_silent)
+            {
+                byte[] request = BtEncoding.Write(batch.Select(i => i.Message).ToList());
+                byte[]? reply = await _transport.CallAsync(_peer, request, _answerLimit, _end.Token).ConfigureAwait(false);
+                if (reply is not null && BtEncoding.TryRead(reply, out object? value) && value is List<object> list && list.Count == batch.Count) answers = list;
+            }
         }
-
-        List<object>? answers = reply is not null && BtEncoding.TryRead(reply, out object? value) && value is List<object> list && list.Count == batch.Count ? list : null;
-        if (answers is null) _silent = true;
-        for (int i = 0; i < batch.Count; i++) batch[i].Answer.TrySetResult(answers?[i]);
+        catch (OperationCanceledException)
+        {
+            // the node stops
+        }
+        finally
+        {
+            if (answers is null) _silent = true;
+            for (int i = 0; i < batch.Count; i++) batch[i].Answer(answers?[i]);
+            if (Interlocked.Decrement(ref _underWay) == 0) _answered.Release();
+            _room.Release();
+        }
     }
 }

@@ -66,12 +66,15 @@ internal sealed class Coordinator(NodeCore core, ReplicaService replica)
         private readonly PeerLink?[] _links;
         private readonly ReplicaAnswer?[] _answers;
         private readonly bool[] _garbled;
-        private readonly Task[] _asked;
+        private readonly TaskCompletionSource _heard = new(TaskCreationOptions.RunContinuationsAsynchronously); // of every peer, or that it says nothing
+        private int _open;
         private Task _own = Task.CompletedTask;
         private readonly QuorumCall _call;
         private readonly Lock _lock = new();
         private readonly TaskCompletionSource<QuorumDecision> _decided = new(TaskCreationOptions.RunContinuationsAsynchronously);
         private readonly int _quorum;
+        private ITimer? _timer;
+        private long _armed = -1;
 
         public Round(NodeCore core, WriteRequest request, long stamp, long prior)
         {
@@ -84,7 +87,6 @@ internal sealed class Coordinator(NodeCore core, ReplicaService replica)
             _links = [.. _peers.Select(p => core.LinkTo(p.Hex))];
             _answers = new ReplicaAnswer?[_peers.Length + 1];
             _garbled = new bool[_peers.Length + 1];
-            _asked = new Task[_peers.Length];
             _quorum = view.Quorum;
             bool[] expected = [true, .. _links.Select(l => l is { IsSilent: false })];
             _call = new QuorumCall(expected, _quorum, Now, (long)core.Times.Grace.TotalMilliseconds, (long)core.Times.Patience.TotalMilliseconds);
@@ -102,37 +104,27 @@ internal sealed class Coordinator(NodeCore core, ReplicaService replica)
         {
             var message = new EncodedBt(_peers.Length == 0 ? [] : BtEncoding.Write(PeerMessages.Op(_request, _stamp, _prior))); // once for all peers
             long weight = message.Bytes.Length;
-            for (int i = 0; i < _peers.Length; i++) _asked[i] = AskAsync(i, message, weight);
-            _own = OwnAsync(replica);
-            await using ITimer patience = _core.Clock.Provider.CreateTimer(_ => Tick(), null, _core.Times.Patience, TimeSpan.FromMilliseconds(50));
-            Task<QuorumDecision> decided = _decided.Task;
-            while (!decided.IsCompleted)
+            _open = _peers.Length;
+            if (_open == 0) _heard.SetResult();
+            for (int i = 0; i < _peers.Length; i++)
             {
-                long deadline;
-                lock (_lock) deadline = _call.NextDeadline;
-                if (deadline == long.MaxValue) break;
-                // Until a quorum is there the timer above is enough; then the short grace runs.
-                if (_quorumSeen.Task.IsCompleted)
-                {
-                    try
-                    {
-                        await decided.WaitAsync(TimeSpan.FromMilliseconds(Math.Max(1, deadline - Now)), _core.Clock.Provider).ConfigureAwait(false);
-                    }
-                    catch (TimeoutException)
-                    {
-                        Tick();
-                    }
-                }
-                else
-                {
-                    await Task.WhenAny(decided, _quorumSeen.Task).ConfigureAwait(false);
-                }
+                int member = i + 1;
+                if (_links[i] is { } link) link.Send(message, weight, reply => Heard(member, reply));
+                else Heard(member, null);
             }
 
-            return await decided.ConfigureAwait(false);
-        }
+            _own = OwnAsync(replica);
+            using ITimer timer = _core.Clock.Provider.CreateTimer(static round => ((Round)round!).Tick(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+            lock (_lock)
+            {
+                _timer = timer;
+                Publish();
+            }
 
-        private readonly TaskCompletionSource _quorumSeen = new(TaskCreationOptions.RunContinuationsAsynchronously);
+            QuorumDecision decision = await _decided.Task.ConfigureAwait(false);
+            lock (_lock) _timer = null;
+            return decision;
+        }
 
         // Who of the quorum lacks what the others have written? They get it now. True when a quorum has all of it.
         public async Task<bool> EvenOutAsync(TimeSpan limit)
@@ -141,6 +133,7 @@ internal sealed class Coordinator(NodeCore core, ReplicaService replica)
             (int Member, MessageKey[] Missing)[] behind;
             lock (_lock)
             {
+                if (Agree()) return true; // as they nearly always do
                 latest = Latest();
                 behind = [.. Enumerable.Range(0, _answers.Length).Where(i => _call.Of(i) == MemberAnswer.Done).Select(i => (i, Missing(_answers[i]!.Touched, latest)))];
             }
@@ -162,9 +155,14 @@ internal sealed class Coordinator(NodeCore core, ReplicaService replica)
         // Those that never answered learn it later: from a hint, or by comparison if there are too many.
         public async Task HintAsync()
         {
-            await Task.WhenAll(_asked).ConfigureAwait(false);
+            await _heard.Task.ConfigureAwait(false);
             Dictionary<MessageKey, RecordEntry> latest;
-            lock (_lock) latest = Latest();
+            lock (_lock)
+            {
+                if (_answers.Skip(1).All(a => a is { IsDone: true })) return;
+                latest = Latest();
+            }
+
             if (latest.Count == 0) return;
             for (int i = 0; i < _peers.Length; i++)
             {
@@ -206,11 +204,12 @@ internal sealed class Coordinator(NodeCore core, ReplicaService replica)
             Note(0, answer, false);
         }
 
-        private async Task AskAsync(int peer, EncodedBt message, long weight)
+        // On the thread that has the answers of many: no more than counting here.
+        private void Heard(int member, object? reply)
         {
-            object? reply = _links[peer] is { } link ? await link.SendAsync(message, weight).ConfigureAwait(false) : null;
             ReplicaAnswer? answer = PeerMessages.ReadAnswer(reply);
-            Note(peer + 1, answer, reply is not null && answer is null);
+            Note(member, answer, reply is not null && answer is null);
+            if (Interlocked.Decrement(ref _open) == 0) _heard.TrySetResult();
         }
 
         private void Note(int member, ReplicaAnswer? answer, bool garbled)
@@ -227,7 +226,6 @@ internal sealed class Coordinator(NodeCore core, ReplicaService replica)
                     _ => MemberAnswer.Failed,
                 };
                 _call.Answer(member, kind, answer?.Required ?? 0, Now);
-                if (_call.NextDeadline < long.MaxValue && _call.HasQuorum) _quorumSeen.TrySetResult();
                 Publish();
             }
         }
@@ -241,9 +239,33 @@ internal sealed class Coordinator(NodeCore core, ReplicaService replica)
             }
         }
 
+        // The deadline is the end of patience, and when a quorum is there that of the short grace.
         private void Publish()
         {
-            if (_call.Decision != QuorumDecision.Waiting) _decided.TrySetResult(_call.Decision);
+            long deadline = _call.NextDeadline;
+            if (_call.Decision != QuorumDecision.Waiting)
+            {
+                _decided.TrySetResult(_call.Decision);
+            }
+            else if (_timer is not null && deadline != _armed && deadline < long.MaxValue)
+            {
+                _armed = deadline;
+                _timer.Change(TimeSpan.FromMilliseconds(Math.Max(1, deadline - Now)), TimeSpan.FromMilliseconds(5));
+            }
+        }
+
+        // All who did it wrote the same.
+        private bool Agree()
+        {
+            IReadOnlyList<RecordEntry>? first = null;
+            foreach (ReplicaAnswer? answer in _answers)
+            {
+                if (answer is not { IsDone: true }) continue;
+                first ??= answer.Touched;
+                if (first.Count != answer.Touched.Count || !first.SequenceEqual(answer.Touched)) return false;
+            }
+
+            return true;
         }
 
         private Dictionary<MessageKey, RecordEntry> Latest()

@@ -80,7 +80,7 @@ internal sealed class NodeCore : IAsyncDisposable
             bool ringChanged = !old.Ring.Ids.SequenceEqual(next.Ring.Ids);
             foreach (SwarmMember peer in next.Peers)
             {
-                PeerLink link = _links.GetOrAdd(peer.Hex, _ => new PeerLink(peer, Transport, Times.Answer));
+                PeerLink link = _links.GetOrAdd(peer.Hex, _ => new PeerLink(peer, Transport, Times.Answer, Times.Gather));
                 link.Peer = peer;
             }
 

@@ -76,9 +76,6 @@ internal sealed class QuorumCall
     /// <summary>When to call <see cref="Decide"/> although nothing came.</summary>
     public long NextDeadline => Decision != QuorumDecision.Waiting ? long.MaxValue : Math.Min(_start + _patience, _quorumAt == long.MaxValue ? long.MaxValue : _quorumAt + _grace);
 
-    /// <summary>Enough have it; only the grace may still run.</summary>
-    public bool HasQuorum => _quorumAt != long.MaxValue;
-
     public MemberAnswer Of(int member) => _answers[member];
 
     /// <summary>A member's answer; only its first counts.</summary>

@@ -11,4 +11,7 @@ internal sealed record SwarmTimes
 
     /// <summary>A peer that takes longer counts as silent.</summary>
     public TimeSpan Answer { get; init; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>While a peer has a request, the next one leaves this much later at the soonest, with all that came meanwhile.</summary>
+    public TimeSpan Gather { get; init; } = TimeSpan.FromMilliseconds(4);
 }

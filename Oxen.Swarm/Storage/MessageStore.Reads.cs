@@ -28,18 +28,18 @@ internal sealed partial class MessageStore
         long after = 0;
         if (last is { } key)
         {
-            using SqliteDataReader at = session.Query("SELECT id FROM messages WHERE key=$0 AND owner=$1 AND space=$2", key.ToArray(), owner, space);
+            using Statement.Rows at = session.Query("SELECT id FROM messages WHERE key=$0 AND owner=$1 AND space=$2", key.ToArray(), owner, space);
             if (at.Read()) after = at.GetInt64(0);
         }
 
         long left = maxBytes;
-        using SqliteDataReader row = session.Query("SELECT key, timestamp, expiry, data FROM messages WHERE owner=$0 AND space=$1 AND id>$2 AND expiry>$3 ORDER BY id", owner, space, after, now);
+        using Statement.Rows row = session.Query("SELECT key, timestamp, expiry, data FROM messages WHERE owner=$0 AND space=$1 AND id>$2 AND expiry>$3 ORDER BY id", owner, space, after, now);
         while (row.Read())
         {
-            byte[] data = (byte[])row[3];
+            byte[] data = row.GetBytes(3);
             left -= RecordOverhead + MessageHash.Length + (data.Length * 4L / 3);
             if (messages.Count > 0 && (left < 0 || (maxCount > 0 && messages.Count >= maxCount))) return (messages, true);
-            messages.Add(new RetrievedMessage(MessageKey.Read((byte[])row[0]), row.GetInt64(1), row.GetInt64(2), data));
+            messages.Add(new RetrievedMessage(row.GetKey(0), row.GetInt64(1), row.GetInt64(2), data));
         }
 
         return (messages, false);
@@ -52,7 +52,7 @@ internal sealed partial class MessageStore
         if (OwnerOf(session, account) is not { } owner) return found;
         foreach (MessageKey key in keys)
         {
-            using SqliteDataReader row = session.Query("SELECT expiry FROM messages WHERE key=$0 AND owner=$1 AND expiry>$2", key.ToArray(), owner, now);
+            using Statement.Rows row = session.Query("SELECT expiry FROM messages WHERE key=$0 AND owner=$1 AND expiry>$2", key.ToArray(), owner, now);
             if (row.Read()) found[key] = row.GetInt64(0);
         }
 
@@ -64,8 +64,8 @@ internal sealed partial class MessageStore
     {
         var found = new Dictionary<MessageKey, long>();
         if (OwnerOf(session, account) is not { } owner) return found;
-        using SqliteDataReader row = session.Query("SELECT key, expiry FROM messages WHERE owner=$0 AND expiry>$1", owner, now);
-        while (row.Read()) found[MessageKey.Read((byte[])row[0])] = row.GetInt64(1);
+        using Statement.Rows row = session.Query("SELECT key, expiry FROM messages WHERE owner=$0 AND expiry>$1", owner, now);
+        while (row.Read()) found[row.GetKey(0)] = row.GetInt64(1);
         return found;
     });
 
@@ -74,8 +74,8 @@ internal sealed partial class MessageStore
     {
         var tokens = new List<byte[]>();
         if (OwnerOf(session, account) is not { } owner) return tokens;
-        using SqliteDataReader row = session.Query("SELECT token FROM revocations WHERE owner=$0 AND revoked=1 ORDER BY timestamp DESC, token DESC", owner);
-        while (row.Read()) tokens.Add((byte[])row[0]);
+        using Statement.Rows row = session.Query("SELECT token FROM revocations WHERE owner=$0 AND revoked=1 ORDER BY timestamp DESC, token DESC", owner);
+        while (row.Read()) tokens.Add(row.GetBytes(0));
         return tokens;
     });
 
@@ -84,7 +84,7 @@ internal sealed partial class MessageStore
         byte[] key = SwarmRecord.RevocationKey(token, account).ToArray();
         return Read(session =>
         {
-            using SqliteDataReader row = session.Query("SELECT 1 FROM revocations WHERE key=$0 AND revoked=1", key);
+            using Statement.Rows row = session.Query("SELECT 1 FROM revocations WHERE key=$0 AND revoked=1", key);
             return row.Read();
         });
     }
@@ -118,11 +118,11 @@ internal sealed partial class MessageStore
 
         void Add(string sql)
         {
-            using SqliteDataReader row = session.Query(sql, from, to);
+            using Statement.Rows row = session.Query(sql, from, to);
             while (row.Read())
             {
-                if (!AccountId.TryRead((byte[])row[1], false, out AccountId account) || !scope(account)) continue;
-                entries.Add(new RecordEntry(MessageKey.Read((byte[])row[0]), (RecordKind)row.GetInt32(4), row.GetInt64(2), row.GetInt64(3)));
+                if (!AccountId.TryRead(row.GetBytes(1), false, out AccountId account) || !scope(account)) continue;
+                entries.Add(new RecordEntry(row.GetKey(0), (RecordKind)row.GetInt32(4), row.GetInt64(2), row.GetInt64(3)));
             }
         }
     });
@@ -131,10 +131,10 @@ internal sealed partial class MessageStore
     public List<AccountId> Accounts(Func<AccountId, bool> choose, int limit) => Read(session =>
     {
         var accounts = new List<AccountId>();
-        using SqliteDataReader row = session.Query("SELECT account FROM owners ORDER BY id");
+        using Statement.Rows row = session.Query("SELECT account FROM owners ORDER BY id");
         while (accounts.Count < limit && row.Read())
         {
-            if (AccountId.TryRead((byte[])row[0], false, out AccountId account) && choose(account)) accounts.Add(account);
+            if (AccountId.TryRead(row.GetBytes(0), false, out AccountId account) && choose(account)) accounts.Add(account);
         }
 
         return accounts;
@@ -147,8 +147,8 @@ internal sealed partial class MessageStore
         if (OwnerOf(session, account) is not { } owner) return entries;
         foreach (string sql in new[] { "SELECT key, stamp, expiry, 0 FROM messages WHERE owner=$0", "SELECT key, stamp, gone, 1 FROM tombstones WHERE owner=$0", "SELECT key, stamp, gone, 3-revoked FROM revocations WHERE owner=$0" })
         {
-            using SqliteDataReader row = session.Query(sql, owner);
-            while (row.Read()) entries.Add(new RecordEntry(MessageKey.Read((byte[])row[0]), (RecordKind)row.GetInt32(3), row.GetInt64(1), row.GetInt64(2)));
+            using Statement.Rows row = session.Query(sql, owner);
+            while (row.Read()) entries.Add(new RecordEntry(row.GetKey(0), (RecordKind)row.GetInt32(3), row.GetInt64(1), row.GetInt64(2)));
         }
 
         return entries;
@@ -163,7 +163,7 @@ internal sealed partial class MessageStore
             byte[] bytes = key.ToArray();
             foreach (string sql in new[] { "SELECT stamp, expiry, 0 FROM messages WHERE key=$0", "SELECT stamp, gone, 1 FROM tombstones WHERE key=$0", "SELECT stamp, gone, 3-revoked FROM revocations WHERE key=$0" })
             {
-                using SqliteDataReader row = session.Query(sql, bytes);
+                using Statement.Rows row = session.Query(sql, bytes);
                 if (!row.Read()) continue;
                 entries[key] = new RecordEntry(key, (RecordKind)row.GetInt32(2), row.GetInt64(0), row.GetInt64(1));
                 break;
@@ -176,8 +176,8 @@ internal sealed partial class MessageStore
     public List<MessageKey> Hints(byte[] node, int limit) => Read(session =>
     {
         var keys = new List<MessageKey>();
-        using SqliteDataReader row = session.Query("SELECT key FROM hints WHERE node=$0 LIMIT $1", node, limit);
-        while (row.Read()) keys.Add(MessageKey.Read((byte[])row[0]));
+        using Statement.Rows row = session.Query("SELECT key FROM hints WHERE node=$0 LIMIT $1", node, limit);
+        while (row.Read()) keys.Add(row.GetKey(0));
         return keys;
     });
 
@@ -187,8 +187,8 @@ internal sealed partial class MessageStore
         long latest = 0;
         foreach (string table in new[] { "messages", "tombstones", "revocations" })
         {
-            using SqliteDataReader row = session.Query($"SELECT MAX(stamp) FROM {table}");
-            if (row.Read() && !row.IsDBNull(0)) latest = Math.Max(latest, row.GetInt64(0));
+            using Statement.Rows row = session.Query($"SELECT MAX(stamp) FROM {table}");
+            if (row.Read() && !row.IsNull(0)) latest = Math.Max(latest, row.GetInt64(0));
         }
 
         return latest;
@@ -196,14 +196,14 @@ internal sealed partial class MessageStore
 
     public byte[]? GetState(string name) => Read(session =>
     {
-        using SqliteDataReader row = session.Query("SELECT value FROM state WHERE name=$0", name);
-        return row.Read() ? (byte[])row[0] : null;
+        using Statement.Rows row = session.Query("SELECT value FROM state WHERE name=$0", name);
+        return row.Read() ? row.GetBytes(0) : null;
     });
 
     public StoreFigures Figures(long now) => Read(session =>
     {
         var spaces = new Dictionary<short, long>();
-        using (SqliteDataReader row = session.Query("SELECT space, COUNT(*) FROM messages WHERE expiry>$0 GROUP BY space", now))
+        using (Statement.Rows row = session.Query("SELECT space, COUNT(*) FROM messages WHERE expiry>$0 GROUP BY space", now))
         {
             while (row.Read()) spaces[row.GetInt16(0)] = row.GetInt64(1);
         }
@@ -215,7 +215,7 @@ internal sealed partial class MessageStore
 
         long One(string sql)
         {
-            using SqliteDataReader row = session.Query(sql);
+            using Statement.Rows row = session.Query(sql);
             row.Read();
             return (long)row.GetDouble(0);
         }
@@ -225,29 +225,29 @@ internal sealed partial class MessageStore
     {
         byte[] bytes = new byte[AccountId.Bytes];
         account.CopyTo(bytes);
-        using SqliteDataReader row = session.Query("SELECT id FROM owners WHERE account=$0", bytes);
+        using Statement.Rows row = session.Query("SELECT id FROM owners WHERE account=$0", bytes);
         return row.Read() ? row.GetInt64(0) : null;
     }
 
     private static SwarmRecord? RecordOf(ReadSession session, MessageKey key)
     {
         byte[] bytes = key.ToArray();
-        using (SqliteDataReader row = session.Query("SELECT account, space, timestamp, expiry, stamp, data, latest FROM messages JOIN owners ON owners.id=owner WHERE key=$0", bytes))
+        using (Statement.Rows row = session.Query("SELECT account, space, timestamp, expiry, stamp, data, latest FROM messages JOIN owners ON owners.id=owner WHERE key=$0", bytes))
         {
-            if (row.Read() && AccountId.TryRead((byte[])row[0], false, out AccountId account))
-                return new SwarmRecord(RecordKind.Message, key, account, row.GetInt16(1), row.GetInt64(2), row.GetInt64(3), row.GetInt64(4), (byte[])row[5], row.GetInt64(6));
+            if (row.Read() && AccountId.TryRead(row.GetBytes(0), false, out AccountId account))
+                return new SwarmRecord(RecordKind.Message, key, account, row.GetInt16(1), row.GetInt64(2), row.GetInt64(3), row.GetInt64(4), row.GetBytes(5), row.GetInt64(6));
         }
 
-        using (SqliteDataReader row = session.Query("SELECT account, space, stamp, gone FROM tombstones JOIN owners ON owners.id=owner WHERE key=$0", bytes))
+        using (Statement.Rows row = session.Query("SELECT account, space, stamp, gone FROM tombstones JOIN owners ON owners.id=owner WHERE key=$0", bytes))
         {
-            if (row.Read() && AccountId.TryRead((byte[])row[0], false, out AccountId account))
+            if (row.Read() && AccountId.TryRead(row.GetBytes(0), false, out AccountId account))
                 return new SwarmRecord(RecordKind.Tombstone, key, account, row.GetInt16(1), 0, row.GetInt64(3), row.GetInt64(2), [], 0);
         }
 
-        using (SqliteDataReader row = session.Query("SELECT account, token, timestamp, stamp, revoked, gone FROM revocations JOIN owners ON owners.id=owner WHERE key=$0", bytes))
+        using (Statement.Rows row = session.Query("SELECT account, token, timestamp, stamp, revoked, gone FROM revocations JOIN owners ON owners.id=owner WHERE key=$0", bytes))
         {
-            if (row.Read() && AccountId.TryRead((byte[])row[0], false, out AccountId account))
-                return new SwarmRecord(row.GetBoolean(4) ? RecordKind.Revoked : RecordKind.Unrevoked, key, account, 0, row.GetInt64(2), row.GetInt64(5), row.GetInt64(3), (byte[])row[1], 0);
+            if (row.Read() && AccountId.TryRead(row.GetBytes(0), false, out AccountId account))
+                return new SwarmRecord(row.GetBoolean(4) ? RecordKind.Revoked : RecordKind.Unrevoked, key, account, 0, row.GetInt64(2), row.GetInt64(5), row.GetInt64(3), row.GetBytes(1), 0);
         }
 
         return null;

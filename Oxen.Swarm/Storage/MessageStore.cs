@@ -57,6 +57,7 @@ internal sealed partial class MessageStore : IDisposable
     {
         ArgumentNullException.ThrowIfNull(options);
         SqliteConnection? connection = null;
+        WriteSession? session = null;
         try
         {
             connection = Connect(options.Path, SqliteOpenMode.ReadWriteCreate);
@@ -64,17 +65,19 @@ internal sealed partial class MessageStore : IDisposable
             Schema.Upgrade(connection, options.Path);
             Execute(connection, $"PRAGMA max_page_count={Math.Max(64, options.MaxBytes / 4096)};");
             var digests = new DigestTree();
-            var session = new WriteSession(connection, options, digests);
+            session = new WriteSession(connection, options, digests);
             session.SetScope(_ => true);
             return new MessageStore(options, session, digests);
         }
         catch (SqliteException e)
         {
+            session?.Dispose();
             connection?.Dispose();
             throw new StoreException($"{options.Path}: {Explain(e)}", e);
         }
         catch
         {
+            session?.Dispose();
             connection?.Dispose();
             throw;
         }
@@ -85,7 +88,7 @@ internal sealed partial class MessageStore : IDisposable
     {
         13 => "no room: the disk or the storage's size limit is full; free some space or raise the limit", // SQLITE_FULL
         11 or 26 => $"the database is damaged ({e.Message}); stop the node, move the file and its -wal and -shm away and start again: the swarm fills an empty one", // CORRUPT, NOTADB
-        10 => $"the disk fails ({e.Message}); look into the system's log", // IOERR
+        10 => $"the disk fails ({e.Message}); is it full? If not, look into the system's log", // IOERR
         8 or 14 => $"the file cannot be opened or written ({e.Message}); check its directory, owner and mode", // READONLY, CANTOPEN
         5 or 6 => "another process holds the database; only one node may use it", // BUSY, LOCKED
         _ => e.Message,
@@ -174,9 +177,9 @@ internal sealed partial class MessageStore : IDisposable
     public void Dispose()
     {
         _closed = true;
-        _queue.Dispose();
         for (int i = 0; i < Readers; i++) _readerPermits.Wait();
         while (_readers.TryTake(out ReadSession? reader)) reader.Dispose();
+        _queue.Dispose(); // the last one, which may write, takes the log into the file
         _readerPermits.Dispose();
     }
 
@@ -192,12 +195,13 @@ internal sealed partial class MessageStore : IDisposable
         }
     }
 
-    internal static SqliteConnection Connect(string path, SqliteOpenMode mode)
+    internal static SqliteConnection Connect(string path, SqliteOpenMode mode, int busySeconds = BusySeconds)
     {
-        var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = path, Mode = mode, Pooling = false, DefaultTimeout = BusySeconds }.ToString());
+        var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = path, Mode = mode, Pooling = false, DefaultTimeout = busySeconds }.ToString());
         try
         {
             connection.Open();
+            SQLitePCL.raw.sqlite3_busy_timeout(connection.Handle, busySeconds * 1000);
             return connection;
         }
         catch

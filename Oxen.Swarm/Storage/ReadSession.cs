@@ -11,7 +11,7 @@ internal sealed class ReadSession : IDisposable
     public ReadSession(SqliteConnection connection) => _connection = connection;
 
     /// <summary>Runs a statement, prepared at its first use; the texts are constants of the callers.</summary>
-    public SqliteDataReader Query(string sql, params ReadOnlySpan<object> arguments)
+    public Statement.Rows Query(string sql, params ReadOnlySpan<object> arguments)
     {
         if (!_statements.TryGetValue(sql, out Statement? statement)) _statements[sql] = statement = new Statement(_connection, sql, arguments.Length);
         return statement.Query(arguments);

@@ -6,6 +6,7 @@ namespace Oxen.Swarm.Storage;
 public static class SwarmDatabase
 {
     private const int MaxFaults = 20;
+    private const int BusySeconds = 1;
 
     /// <summary>Reads the whole file; what is wrong with it, in SQLite's words, at most 20 lines. Empty: it is sound.</summary>
     /// <exception cref="StoreException">It does not exist, or cannot be read.</exception>
@@ -36,6 +37,27 @@ public static class SwarmDatabase
         catch (SqliteException e)
         {
             throw new StoreException($"{path}: {MessageStore.Explain(e)}", e);
+        }
+    }
+
+    /// <summary>Whether another process has the file open: a node that runs. False where that cannot be told, because the file is none or damaged.</summary>
+    public static bool IsInUse(string path)
+    {
+        if (!File.Exists(path)) return false;
+        try
+        {
+            using SqliteConnection connection = MessageStore.Connect(path, SqliteOpenMode.ReadWrite, BusySeconds);
+            foreach (string sql in new[] { "PRAGMA locking_mode=EXCLUSIVE", "SELECT COUNT(*) FROM sqlite_master" })
+            {
+                using var statement = new Statement(connection, sql, 0);
+                statement.Run();
+            }
+
+            return false;
+        }
+        catch (SqliteException e)
+        {
+            return e.SqliteErrorCode is 5 or 6; // BUSY, LOCKED
         }
     }
 

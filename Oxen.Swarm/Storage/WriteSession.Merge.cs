@@ -1,4 +1,3 @@
-using Microsoft.Data.Sqlite;
 using Oxen.Swarm.Wire;
 
 namespace Oxen.Swarm.Storage;
@@ -49,7 +48,7 @@ internal sealed partial class WriteSession
             {
                 string table = entry.Kind == RecordKind.Tombstone ? "tombstones" : "revocations";
                 using Statement find = Transient($"SELECT owner FROM {table} WHERE key=$0 AND stamp=$1", 2);
-                if (find.Scalar(entry.Key.ToArray(), entry.Stamp) is not long owner) continue;
+                if (find.Number(entry.Key.ToArray(), entry.Stamp) is not { } owner) continue;
                 using Statement remove = Transient($"DELETE FROM {table} WHERE key=$0", 1);
                 remove.Run(entry.Key.ToArray());
                 Removed(FindById(owner), entry);
@@ -130,7 +129,7 @@ internal sealed partial class WriteSession
     private bool MergeRevocation(SwarmRecord record, long now)
     {
         if (record.Kind == RecordKind.Unrevoked && record.Expiry <= now) return false;
-        using (SqliteDataReader row = _findRevocation.Query(record.Key.ToArray()))
+        using (Statement.Rows row = _findRevocation.Query(record.Key.ToArray()))
         {
             if (row.Read() && !(record.Entry with { Expiry = 0 }).Beats(RevocationEntry(record.Key, row.GetBoolean(0), row.GetInt64(1)))) return false;
         }
@@ -146,8 +145,8 @@ internal sealed partial class WriteSession
         var gone = new List<(MessageKey Key, long Owner, long Stamp, RecordKind Kind)>();
         using (Statement find = Transient(sql, 2))
         {
-            using SqliteDataReader row = find.Query(now, limit);
-            while (row.Read()) gone.Add((MessageKey.Read((byte[])row[0]), row.GetInt64(1), row.GetInt64(2), (RecordKind)row.GetInt32(3)));
+            using Statement.Rows row = find.Query(now, limit);
+            while (row.Read()) gone.Add((row.GetKey(0), row.GetInt64(1), row.GetInt64(2), (RecordKind)row.GetInt32(3)));
         }
 
         using Statement remove = Transient($"DELETE FROM {table} WHERE key=$0", 1);
@@ -164,10 +163,10 @@ internal sealed partial class WriteSession
     {
         var rows = new List<MessageRow>();
         using Statement find = Transient(sql, 2);
-        using SqliteDataReader row = find.Query(now, limit);
+        using Statement.Rows row = find.Query(now, limit);
         while (row.Read())
         {
-            rows.Add(new MessageRow(MessageKey.Read((byte[])row[0]), row.GetInt64(1), row.GetInt64(8), row.GetInt16(2), row.GetInt64(3), row.GetInt64(4), row.GetInt64(5), row.GetInt64(6), row.GetInt32(7)));
+            rows.Add(new MessageRow(row.GetKey(0), row.GetInt64(1), row.GetInt64(8), row.GetInt16(2), row.GetInt64(3), row.GetInt64(4), row.GetInt64(5), row.GetInt64(6), row.GetInt32(7)));
         }
 
         return rows;

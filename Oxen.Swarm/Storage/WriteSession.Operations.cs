@@ -1,4 +1,3 @@
-using Microsoft.Data.Sqlite;
 using Oxen.Swarm.Wire;
 
 namespace Oxen.Swarm.Storage;
@@ -219,7 +218,7 @@ internal sealed partial class WriteSession
         long required = 0;
         for (int i = 0; i < keys.Length; i++)
         {
-            using SqliteDataReader row = _findRevocation.Query(keys[i].ToArray());
+            using Statement.Rows row = _findRevocation.Query(keys[i].ToArray());
             if (!row.Read()) continue;
             before[i] = (row.GetBoolean(0), row.GetInt64(1));
             if (row.GetInt64(1) > op.Stamp) required = Math.Max(required, row.GetInt64(1));
@@ -241,7 +240,7 @@ internal sealed partial class WriteSession
 
     private void Put(MessageKey key, byte[] token, long timestamp, long stamp, bool revoked, long gone, Owner owner)
     {
-        using (SqliteDataReader row = _findRevocation.Query(key.ToArray()))
+        using (Statement.Rows row = _findRevocation.Query(key.ToArray()))
         {
             if (row.Read()) Removed(owner, RevocationEntry(key, row.GetBoolean(0), row.GetInt64(1)));
         }
@@ -255,11 +254,11 @@ internal sealed partial class WriteSession
     private void KeepNewestRevocations(Owner owner)
     {
         var surplus = new List<(MessageKey Key, long Stamp)>();
-        using (SqliteDataReader rows = _revocationsOf.Query(owner.Id))
+        using (Statement.Rows rows = _revocationsOf.Query(owner.Id))
         {
             for (int n = 0; rows.Read(); n++)
             {
-                if (n >= MaxRevocations) surplus.Add((MessageKey.Read((byte[])rows[0]), rows.GetInt64(1)));
+                if (n >= MaxRevocations) surplus.Add((rows.GetKey(0), rows.GetInt64(1)));
             }
         }
 

@@ -1,4 +1,5 @@
 using Microsoft.Data.Sqlite;
+using SQLitePCL;
 using Oxen.Swarm.Wire;
 
 namespace Oxen.Swarm.Storage;
@@ -24,12 +25,12 @@ internal sealed partial class WriteSession : IDisposable
     private readonly Dictionary<AccountId, Owner> _owners = [];
     private readonly HashSet<long> _maybeEmpty = [];
     private readonly Dictionary<string, int> _hintCounts = [];
+    private readonly Statement _begin, _commit, _rollBack, _countAccounts;
     private readonly Statement _findOwner, _ownerOf, _addOwner, _chargeOwner, _pages, _free;
     private readonly Statement _findMessage, _addMessage, _removeMessage, _changeExpiry;
     private readonly Statement _findTombstone, _putTombstone, _removeTombstone;
     private readonly Statement _inSpace, _inAll, _tombstonesInSpace, _tombstonesInAll;
     private readonly Statement _findRevocation, _putRevocation, _removeRevocation, _revocationsOf;
-    private SqliteTransaction? _transaction;
     private Func<AccountId, bool> _scope = _ => true;
     private long _usedBytes, _accounts;
 
@@ -38,31 +39,43 @@ internal sealed partial class WriteSession : IDisposable
         _connection = connection;
         _options = options;
         _digests = digests;
-        _findOwner = Prepare("SELECT id, bytes FROM owners WHERE account=$0", 1);
-        _ownerOf = Prepare("SELECT account FROM owners WHERE id=$0", 1);
-        _addOwner = Prepare("INSERT INTO owners(account) VALUES($0) RETURNING id", 1);
-        _chargeOwner = Prepare("UPDATE owners SET bytes=bytes+$1, messages=messages+$2 WHERE id=$0", 3);
-        _pages = Prepare("PRAGMA page_count", 0);
-        _free = Prepare("PRAGMA freelist_count", 0);
-        _findMessage = Prepare("SELECT id, owner, space, timestamp, expiry, latest, stamp, length(data) FROM messages WHERE key=$0", 1);
-        _addMessage = Prepare("INSERT INTO messages(key, owner, space, timestamp, expiry, latest, stamp, data) VALUES($0,$1,$2,$3,$4,$5,$6,$7)", 8);
-        _removeMessage = Prepare("DELETE FROM messages WHERE id=$0", 1);
-        _changeExpiry = Prepare("UPDATE messages SET expiry=$1, latest=MAX(latest,$1), stamp=$2 WHERE id=$0", 3);
-        _findTombstone = Prepare("SELECT owner, space, stamp, gone FROM tombstones WHERE key=$0", 1);
-        _putTombstone = Prepare("INSERT INTO tombstones(key, owner, space, stamp, gone) VALUES($0,$1,$2,$3,$4) ON CONFLICT(key) DO UPDATE SET stamp=$3, gone=MAX(gone,$4)", 5);
-        _removeTombstone = Prepare("DELETE FROM tombstones WHERE key=$0", 1);
-        _inSpace = Prepare("SELECT key, id, space, timestamp, expiry, latest, stamp, length(data) FROM messages WHERE owner=$0 AND space=$1", 2);
-        _inAll = Prepare("SELECT key, id, space, timestamp, expiry, latest, stamp, length(data) FROM messages WHERE owner=$0", 1);
-        _tombstonesInSpace = Prepare("SELECT key, space, stamp FROM tombstones WHERE owner=$0 AND space=$1", 2);
-        _tombstonesInAll = Prepare("SELECT key, space, stamp FROM tombstones WHERE owner=$0", 1);
-        _findRevocation = Prepare("SELECT revoked, stamp, gone FROM revocations WHERE key=$0", 1);
-        _putRevocation = Prepare(
-            "INSERT INTO revocations(key, owner, token, timestamp, stamp, revoked, gone) VALUES($0,$1,$2,$3,$4,$5,$6) ON CONFLICT(key) DO UPDATE SET timestamp=$3, stamp=$4, revoked=$5, gone=$6", 7);
-        _removeRevocation = Prepare("DELETE FROM revocations WHERE key=$0", 1);
-        _revocationsOf = Prepare("SELECT key, stamp FROM revocations WHERE owner=$0 AND revoked=1 ORDER BY timestamp DESC, token DESC", 1);
-        _accounts = (long)Prepare("SELECT COUNT(*) FROM owners WHERE messages>0", 0).Scalar()!;
-        using SqliteDataReader hints = Prepare("SELECT node, COUNT(*) FROM hints GROUP BY node", 0).Query();
-        while (hints.Read()) _hintCounts[Convert.ToHexStringLower((byte[])hints[0])] = hints.GetInt32(1);
+        try
+        {
+            _begin = Prepare("BEGIN IMMEDIATE", 0);
+            _commit = Prepare("COMMIT", 0);
+            _rollBack = Prepare("ROLLBACK", 0);
+            _findOwner = Prepare("SELECT id, bytes FROM owners WHERE account=$0", 1);
+            _ownerOf = Prepare("SELECT account FROM owners WHERE id=$0", 1);
+            _addOwner = Prepare("INSERT INTO owners(account) VALUES($0) RETURNING id", 1);
+            _chargeOwner = Prepare("UPDATE owners SET bytes=bytes+$1, messages=messages+$2 WHERE id=$0", 3);
+            _pages = Prepare("PRAGMA page_count", 0);
+            _free = Prepare("PRAGMA freelist_count", 0);
+            _findMessage = Prepare("SELECT id, owner, space, timestamp, expiry, latest, stamp, length(data) FROM messages WHERE key=$0", 1);
+            _addMessage = Prepare("INSERT INTO messages(key, owner, space, timestamp, expiry, latest, stamp, data) VALUES($0,$1,$2,$3,$4,$5,$6,$7)", 8);
+            _removeMessage = Prepare("DELETE FROM messages WHERE id=$0", 1);
+            _changeExpiry = Prepare("UPDATE messages SET expiry=$1, latest=MAX(latest,$1), stamp=$2 WHERE id=$0", 3);
+            _findTombstone = Prepare("SELECT owner, space, stamp, gone FROM tombstones WHERE key=$0", 1);
+            _putTombstone = Prepare("INSERT INTO tombstones(key, owner, space, stamp, gone) VALUES($0,$1,$2,$3,$4) ON CONFLICT(key) DO UPDATE SET stamp=$3, gone=MAX(gone,$4)", 5);
+            _removeTombstone = Prepare("DELETE FROM tombstones WHERE key=$0", 1);
+            _inSpace = Prepare("SELECT key, id, space, timestamp, expiry, latest, stamp, length(data) FROM messages WHERE owner=$0 AND space=$1", 2);
+            _inAll = Prepare("SELECT key, id, space, timestamp, expiry, latest, stamp, length(data) FROM messages WHERE owner=$0", 1);
+            _tombstonesInSpace = Prepare("SELECT key, space, stamp FROM tombstones WHERE owner=$0 AND space=$1", 2);
+            _tombstonesInAll = Prepare("SELECT key, space, stamp FROM tombstones WHERE owner=$0", 1);
+            _findRevocation = Prepare("SELECT revoked, stamp, gone FROM revocations WHERE key=$0", 1);
+            _putRevocation = Prepare(
+                "INSERT INTO revocations(key, owner, token, timestamp, stamp, revoked, gone) VALUES($0,$1,$2,$3,$4,$5,$6) ON CONFLICT(key) DO UPDATE SET timestamp=$3, stamp=$4, revoked=$5, gone=$6", 7);
+            _removeRevocation = Prepare("DELETE FROM revocations WHERE key=$0", 1);
+            _revocationsOf = Prepare("SELECT key, stamp FROM revocations WHERE owner=$0 AND revoked=1 ORDER BY timestamp DESC, token DESC", 1);
+            _countAccounts = Prepare("SELECT COUNT(*) FROM owners WHERE messages>0", 0);
+            _accounts = _countAccounts.Number()!.Value;
+            using Statement.Rows hints = Prepare("SELECT node, COUNT(*) FROM hints GROUP BY node", 0).Query();
+            while (hints.Read()) _hintCounts[Convert.ToHexStringLower(hints.GetBytes(0))] = hints.GetInt32(1);
+        }
+        catch
+        {
+            foreach (Statement statement in _statements) statement.Dispose(); // or the file stays open
+            throw;
+        }
     }
 
     private sealed class Owner(long id, AccountId account, bool inScope)
@@ -83,16 +96,13 @@ internal sealed partial class WriteSession : IDisposable
 
     public void Begin()
     {
-        _transaction = _connection.BeginTransaction(deferred: false);
-        foreach (Statement statement in _statements) statement.Transaction = _transaction;
-        _usedBytes = ((long)_pages.Scalar()! - (long)_free.Scalar()!) * 4096;
+        _begin.Run();
+        _usedBytes = (_pages.Number()!.Value - _free.Number()!.Value) * 4096;
     }
 
     public void Commit()
     {
-        _transaction!.Commit();
-        _transaction.Dispose();
-        _transaction = null;
+        _commit.Run();
         _digests.Apply(_deltas);
         _deltas.Clear();
     }
@@ -103,20 +113,16 @@ internal sealed partial class WriteSession : IDisposable
         _owners.Clear(); // totals in it may be of the lost transaction
         try
         {
-            _transaction?.Rollback();
+            if (raw.sqlite3_get_autocommit(_connection.Handle) == 0) _rollBack.Run(); // else SQLite has rolled back by itself
         }
-        catch (Exception e) when (e is SqliteException or InvalidOperationException)
+        catch (SqliteException)
         {
-            // SQLite has rolled back by itself, or cannot at all: the next Begin shows
+            // it cannot: the next Begin shows
         }
 
-        _transaction?.Dispose();
-        _transaction = null;
-        using SqliteCommand count = _connection.CreateCommand();
-        count.CommandText = "SELECT COUNT(*) FROM owners WHERE messages>0";
         try
         {
-            _accounts = (long)count.ExecuteScalar()!;
+            _accounts = _countAccounts.Number()!.Value;
         }
         catch (SqliteException)
         {
@@ -138,11 +144,12 @@ internal sealed partial class WriteSession : IDisposable
         _deltas.Clear();
         ulong[] sums = new ulong[DigestTree.Buckets];
         var inScope = new HashSet<long>();
-        using (SqliteDataReader owners = Once("SELECT id, account FROM owners"))
+        using (Statement all = Transient("SELECT id, account FROM owners", 0))
         {
+            using Statement.Rows owners = all.Query();
             while (owners.Read())
             {
-                if (AccountId.TryRead((byte[])owners[1], false, out AccountId account) && scope(account)) inScope.Add(owners.GetInt64(0));
+                if (AccountId.TryRead(owners.GetBytes(1), false, out AccountId account) && scope(account)) inScope.Add(owners.GetInt64(0));
             }
         }
 
@@ -153,11 +160,12 @@ internal sealed partial class WriteSession : IDisposable
 
         void Sum(string sql)
         {
-            using SqliteDataReader rows = Once(sql);
+            using Statement all = Transient(sql, 0);
+            using Statement.Rows rows = all.Query();
             while (rows.Read())
             {
                 if (!inScope.Contains(rows.GetInt64(1))) continue;
-                var entry = new RecordEntry(MessageKey.Read((byte[])rows[0]), (RecordKind)rows.GetInt32(4), rows.GetInt64(2), rows.GetInt64(3));
+                var entry = new RecordEntry(rows.GetKey(0), (RecordKind)rows.GetInt32(4), rows.GetInt64(2), rows.GetInt64(3));
                 unchecked { sums[entry.Key.Bucket] += entry.Fingerprint(); }
             }
         }
@@ -197,22 +205,14 @@ internal sealed partial class WriteSession : IDisposable
         return statement;
     }
 
-    private Statement Transient(string sql, int arguments) => new(_connection, sql, arguments) { Transaction = _transaction };
-
-    private SqliteDataReader Once(string sql)
-    {
-        SqliteCommand command = _connection.CreateCommand();
-        command.CommandText = sql;
-        command.Transaction = _transaction;
-        return command.ExecuteReader();
-    }
+    private Statement Transient(string sql, int arguments) => new(_connection, sql, arguments);
 
     private Owner? Find(AccountId account)
     {
         if (_owners.TryGetValue(account, out Owner? known)) return known;
         byte[] bytes = new byte[AccountId.Bytes];
         account.CopyTo(bytes);
-        using SqliteDataReader row = _findOwner.Query(bytes);
+        using Statement.Rows row = _findOwner.Query(bytes);
         return row.Read() ? Know(row.GetInt64(0), account, row.GetInt64(1)) : null;
     }
 
@@ -221,12 +221,18 @@ internal sealed partial class WriteSession : IDisposable
         if (Find(account) is { } known) return known;
         byte[] bytes = new byte[AccountId.Bytes];
         account.CopyTo(bytes);
-        return Know((long)_addOwner.Scalar(bytes)!, account, 0);
+        return Know(_addOwner.Number(bytes)!.Value, account, 0);
     }
 
     private Owner FindById(long id)
     {
-        AccountId.TryRead((byte[])_ownerOf.Scalar(id)!, false, out AccountId account);
+        AccountId account;
+        using (Statement.Rows row = _ownerOf.Query(id))
+        {
+            row.Read();
+            AccountId.TryRead(row.GetBytes(0), false, out account);
+        }
+
         return Find(account)!;
     }
 
@@ -238,24 +244,24 @@ internal sealed partial class WriteSession : IDisposable
 
     private MessageRow? FindMessage(MessageKey key)
     {
-        using SqliteDataReader row = _findMessage.Query(key.ToArray());
+        using Statement.Rows row = _findMessage.Query(key.ToArray());
         if (!row.Read()) return null;
         return new MessageRow(key, row.GetInt64(0), row.GetInt64(1), row.GetInt16(2), row.GetInt64(3), row.GetInt64(4), row.GetInt64(5), row.GetInt64(6), row.GetInt32(7));
     }
 
     private (long Owner, short Space, long Stamp, long Gone)? FindTombstone(MessageKey key)
     {
-        using SqliteDataReader row = _findTombstone.Query(key.ToArray());
+        using Statement.Rows row = _findTombstone.Query(key.ToArray());
         return row.Read() ? (row.GetInt64(0), row.GetInt16(1), row.GetInt64(2), row.GetInt64(3)) : null;
     }
 
     private List<MessageRow> MessagesOf(Owner owner, short? space)
     {
         var rows = new List<MessageRow>();
-        using SqliteDataReader row = space is { } s ? _inSpace.Query(owner.Id, s) : _inAll.Query(owner.Id);
+        using Statement.Rows row = space is { } s ? _inSpace.Query(owner.Id, s) : _inAll.Query(owner.Id);
         while (row.Read())
         {
-            rows.Add(new MessageRow(MessageKey.Read((byte[])row[0]), row.GetInt64(1), owner.Id, row.GetInt16(2), row.GetInt64(3), row.GetInt64(4), row.GetInt64(5), row.GetInt64(6), row.GetInt32(7)));
+            rows.Add(new MessageRow(row.GetKey(0), row.GetInt64(1), owner.Id, row.GetInt16(2), row.GetInt64(3), row.GetInt64(4), row.GetInt64(5), row.GetInt64(6), row.GetInt32(7)));
         }
 
         return rows;
@@ -264,8 +270,8 @@ internal sealed partial class WriteSession : IDisposable
     private List<(MessageKey Key, short Space, long Stamp)> TombstonesOf(Owner owner, short? space)
     {
         var rows = new List<(MessageKey, short, long)>();
-        using SqliteDataReader row = space is { } s ? _tombstonesInSpace.Query(owner.Id, s) : _tombstonesInAll.Query(owner.Id);
-        while (row.Read()) rows.Add((MessageKey.Read((byte[])row[0]), row.GetInt16(1), row.GetInt64(2)));
+        using Statement.Rows row = space is { } s ? _tombstonesInSpace.Query(owner.Id, s) : _tombstonesInAll.Query(owner.Id);
+        while (row.Read()) rows.Add((row.GetKey(0), row.GetInt16(1), row.GetInt64(2)));
         return rows;
     }
 

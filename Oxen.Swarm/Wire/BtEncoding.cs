@@ -22,6 +22,9 @@ internal static class BtEncoding
     /// <summary>Longest digits that make sense: 2^64-1 has twenty.</summary>
     private const int MaxDigits = 20;
 
+    // Nodes' messages have no others.
+    private static readonly string[] OneByteKeys = [.. Enumerable.Range(0, 256).Select(b => ((char)b).ToString())];
+
     /// <summary>Reads one value that fills `source`. False for anything else; no exception for any bytes.</summary>
     public static bool TryRead(ReadOnlySpan<byte> source, out object? value)
     {
@@ -75,7 +78,7 @@ internal static class BtEncoding
             case long number: WriteNumber(number, to); break;
             case ulong number: WriteText($"i{number}e", to); break;
             case double number: WriteString(Encoding.ASCII.GetBytes(number.ToString("R", CultureInfo.InvariantCulture)), to); break;
-            case string text: WriteString(Encoding.UTF8.GetBytes(text), to); break;
+            case string text: WriteString(text, Encoding.UTF8, to); break;
             case byte[] bytes: WriteString(bytes, to); break;
             case ReadOnlyMemory<byte> bytes: WriteString(bytes.Span, to); break;
             // A hash is text to its readers in either encoding.
@@ -86,7 +89,7 @@ internal static class BtEncoding
                 to.WriteByte((byte)'d');
                 foreach ((string key, object item) in map)
                 {
-                    WriteString(Encoding.Latin1.GetBytes(key), to);
+                    WriteString(key, Encoding.Latin1, to);
                     Write(item, to);
                 }
 
@@ -118,6 +121,19 @@ internal static class BtEncoding
     private static void WriteText(string text, MemoryStream to)
     {
         foreach (char c in text) to.WriteByte((byte)c);
+    }
+
+    private static void WriteString(string text, Encoding encoding, MemoryStream to)
+    {
+        const int shortBytes = 256;
+        if (encoding.GetMaxByteCount(text.Length) > shortBytes)
+        {
+            WriteString(encoding.GetBytes(text), to);
+            return;
+        }
+
+        Span<byte> bytes = stackalloc byte[shortBytes];
+        WriteString(bytes[..encoding.GetBytes(text, bytes)], to);
     }
 
     private static void WriteString(ReadOnlySpan<byte> bytes, MemoryStream to)
@@ -167,7 +183,8 @@ internal static class BtEncoding
         while (at < source.Length && source[at] != 'e')
         {
             if (!TryReadString(source, ref at, out Range bytes)) return false;
-            string key = Encoding.Latin1.GetString(source[bytes]);
+            ReadOnlySpan<byte> name = source[bytes];
+            string key = name.Length == 1 ? OneByteKeys[name[0]] : Encoding.Latin1.GetString(name);
             if (last is not null && string.CompareOrdinal(last, key) >= 0) return false;
             if (!TryReadValue(source, ref at, depth + 1, out object? item)) return false;
             map.Add(key, item!);

@@ -9,7 +9,7 @@ namespace Oxen.Swarm.Wire;
 /// <summary>Reads and writes JSON.</summary>
 internal static class JsonWire
 {
-    private static readonly JsonDocumentOptions Reading = new() { MaxDepth = BtEncoding.MaxDepth, CommentHandling = JsonCommentHandling.Disallow };
+    private static readonly JsonReaderOptions Reading = new() { MaxDepth = BtEncoding.MaxDepth, CommentHandling = JsonCommentHandling.Disallow };
 
     // Plus and slash of base64 stay themselves.
     private static readonly JsonWriterOptions Writing = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true };
@@ -20,8 +20,11 @@ internal static class JsonWire
         value = null;
         try
         {
-            using var document = JsonDocument.Parse(source, Reading);
-            value = Take(document.RootElement);
+            var reader = new Utf8JsonReader(source.Span, Reading);
+            reader.Read();
+            object? read = Take(ref reader);
+            if (reader.Read()) return false; // it throws when more follows
+            value = read;
             return true;
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
@@ -37,24 +40,34 @@ internal static class JsonWire
         return WireStream.Give(stream);
     }
 
-    private static object? Take(JsonElement element) => element.ValueKind switch
+    // The value that begins at the reader's token; the reader's depth is limited, and so is this one's.
+    private static object? Take(ref Utf8JsonReader reader) => reader.TokenType switch
     {
-        JsonValueKind.String => element.GetString(),
-        JsonValueKind.True => true,
-        JsonValueKind.False => false,
-        JsonValueKind.Number => element.TryGetInt64(out long small) ? (object)small : element.TryGetUInt64(out ulong great) ? (object)great : element.GetDouble(),
-        JsonValueKind.Array => element.EnumerateArray().Select(e => Take(e) ?? DBNull.Value).ToList(),
-        JsonValueKind.Object => TakeMap(element),
+        JsonTokenType.String => reader.GetString(),
+        JsonTokenType.True => true,
+        JsonTokenType.False => false,
+        JsonTokenType.Number => reader.TryGetInt64(out long small) ? (object)small : reader.TryGetUInt64(out ulong great) ? (object)great : reader.GetDouble(),
+        JsonTokenType.StartArray => TakeList(ref reader),
+        JsonTokenType.StartObject => TakeMap(ref reader),
         _ => null,
     };
 
-    private static WireMap TakeMap(JsonElement element)
+    private static List<object> TakeList(ref Utf8JsonReader reader)
+    {
+        var list = new List<object>();
+        while (reader.Read() && reader.TokenType != JsonTokenType.EndArray) list.Add(Take(ref reader) ?? DBNull.Value);
+        return list;
+    }
+
+    private static WireMap TakeMap(ref Utf8JsonReader reader)
     {
         var map = new WireMap();
-        foreach (JsonProperty property in element.EnumerateObject())
+        while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
         {
-            if (Take(property.Value) is { } value) map[property.Name] = value;
-            else map.Remove(property.Name);
+            string name = reader.GetString()!;
+            reader.Read();
+            if (Take(ref reader) is { } value) map[name] = value;
+            else map.Remove(name);
         }
 
         return map;

@@ -46,7 +46,9 @@ internal readonly record struct MessageKey(UInt128 High, UInt128 Low) : ICompara
     {
         Span<byte> bytes = stackalloc byte[Bytes];
         CopyTo(bytes);
-        return Convert.ToBase64String(bytes)[..MessageHash.Length];
+        Span<char> text = stackalloc char[MessageHash.Length + 1];
+        Convert.TryToBase64Chars(bytes, text, out _);
+        return new string(text[..MessageHash.Length]);
     }
 
     public int CompareTo(MessageKey other)

@@ -21,14 +21,5 @@ internal sealed record WireBytes(ReadOnlyMemory<byte> Data, BytesForm Form)
     };
 }
 
-/// <summary>A dictionary of the wire: keys in byte order, as bt encoding demands and as JSON gets them too.</summary>
-internal sealed class WireMap : SortedDictionary<string, object>
-{
-    public WireMap()
-        : base(StringComparer.Ordinal)
-    {
-    }
-}
-
 /// <summary>A value that is encoded already; it goes out as it is.</summary>
 internal sealed record EncodedBt(byte[] Bytes);

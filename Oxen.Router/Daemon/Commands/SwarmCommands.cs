@@ -82,10 +82,17 @@ internal sealed class SwarmCommands(Screen screen)
             IReadOnlyList<SwarmMessage> messages = await connection.RunAsync(c => c.RetrieveAsync(own, parsed.GetValue(space), parsed.GetValue(last), parsed.GetValue(limit), cancel)).ConfigureAwait(false);
             if (parsed.GetValue(to) is { } folder) await WriteAsync(folder, messages, cancel).ConfigureAwait(false);
             if (parsed.GetValue(json)) WriteJson(own.Id, messages, connection.Way);
-            else screen.Table(["hash", "stored", "kept until", "bytes", "message"], messages.Select(m => (IReadOnlyList<string>)[m.Hash, Time(m.Timestamp), Time(m.Expiry), Number(m.Data.Length), Shown(m.Data.Span)]));
+            else Write(own.Id, messages);
             return ExitCode.Ok;
         });
         return command;
+    }
+
+    // To a terminal, or line by line; who has nothing is told so.
+    private void Write(AccountId account, IReadOnlyList<SwarmMessage> messages)
+    {
+        screen.Facts("messages", [("account", account.ToHex()), ("messages", Number(messages.Count))]);
+        if (messages.Count > 0) screen.Table(["hash", "stored", "kept until", "bytes", "message"], messages.Select(m => (IReadOnlyList<string>)[m.Hash, Time(m.Timestamp), Time(m.Expiry), Number(m.Data.Length), Shown(m.Data.Span)]));
     }
 
     private Command Delete()

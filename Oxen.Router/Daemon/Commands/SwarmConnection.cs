@@ -118,9 +118,17 @@ internal sealed class SwarmConnection : IAsyncDisposable
         }
         catch (SwarmRequestException e)
         {
-            throw new UserException(ExitCode.CheckFailed, "OXN7004", $"the swarm refuses it ({e.Status}): {e.Message}", e.Status == 406 ? "Is this machine's clock right?" : "", e);
+            throw new UserException(ExitCode.CheckFailed, "OXN7004", $"the swarm refuses it ({e.Status}): {e.Message}", Remedy(e.Status), e);
         }
     }
+
+    private static string Remedy(int status) => status switch
+    {
+        401 => "A namespace that is no multiple of 10 needs --account FILE, its owner's key; and the owner's key alone reads and deletes.",
+        403 => "A message is kept for 10 s to 14 days, in namespaces that only their owner writes to for 30 days.",
+        406 => "Is this machine's clock right?",
+        _ => "",
+    };
 
     /// <summary>A node by its address alone; names are resolved here.</summary>
     public static async Task<SwarmMember> NodeOfAsync(string url, CancellationToken cancel)

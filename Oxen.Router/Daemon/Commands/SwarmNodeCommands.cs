@@ -40,10 +40,10 @@ internal sealed class SwarmNodeCommands(Screen screen)
         {
             RouterConfig router = SwarmConnection.Read(parsed.GetRequiredValue(config));
             if (router.Swarm is not { } swarm) throw SwarmConnection.Misuse("this configuration has no [swarm]", "A relay becomes a storage node by that section.");
-            if (router.StatusSocket is { } socket && await RunsAsync(socket, cancel).ConfigureAwait(false)) throw SwarmConnection.Misuse("the node runs", "Stop it first; a running node checks what it reads, and `oxen swarm status` tells what is wrong.");
+            if (SwarmDatabase.IsInUse(swarm.Database) || (router.StatusSocket is { } socket && await RunsAsync(socket, cancel).ConfigureAwait(false))) throw SwarmConnection.Misuse("the node runs", "Stop it first; a running node checks what it reads, and `oxen swarm status` tells what is wrong.");
             IReadOnlyList<string> faults = Check(swarm.Database);
             string? moved = null;
-            if (faults.Count > 0 && parsed.GetValue(replace)) moved = SwarmDatabase.SetAside(swarm.Database, DateTimeOffset.UtcNow);
+            if (faults.Count > 0 && parsed.GetValue(replace)) moved = SetAside(swarm.Database);
             if (parsed.GetValue(json))
             {
                 screen.Json(w =>
@@ -149,6 +149,18 @@ internal sealed class SwarmNodeCommands(Screen screen)
         catch (StoreException e)
         {
             throw new UserException(ExitCode.Environment, "OXN7001", e.Message, "The folder is `data` in [swarm].", e);
+        }
+    }
+
+    private static string SetAside(string path)
+    {
+        try
+        {
+            return SwarmDatabase.SetAside(path, DateTimeOffset.UtcNow);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw UserException.FileTrouble(path, e.Message, e);
         }
     }
 

@@ -93,7 +93,7 @@ internal sealed class SwarmEnd : IAsyncDisposable
         catch (StoreException e)
         {
             Release();
-            throw new UserException(ExitCode.Environment, "OXN7001", e.Message, "`oxen swarm repair --config FILE` looks at the database while the node is stopped.", e);
+            throw new UserException(ExitCode.Environment, "OXN7001", e.Message, "`oxen swarm repair --config FILE` looks at the database while the node is stopped, and with --replace moves a damaged one away.", e);
         }
         catch (Exception e) when (e is IOException or System.Net.Sockets.SocketException)
         {
@@ -121,17 +121,7 @@ internal sealed class SwarmEnd : IAsyncDisposable
         return new SwarmContact(at.Address, at.Port, at.Port < ushort.MaxValue ? at.Port + 1 : 0);
     }
 
-    public SwarmStatus? ReadStatus()
-    {
-        try
-        {
-            return new SwarmStatus(_listen.ToString(), _node.ReadFigures(), _watch.Unreachable);
-        }
-        catch (StoreException)
-        {
-            return null; // the log has it; the store's own condition is part of the figures once it can be read again
-        }
-    }
+    public SwarmStatus ReadStatus() => new(_listen.ToString(), _node.ReadFigures(), _watch.Unreachable);
 
     public async ValueTask DisposeAsync()
     {
@@ -189,6 +179,7 @@ internal sealed class SwarmEnd : IAsyncDisposable
             _said = count;
             string trouble = Node?.Trouble ?? "";
             if (trouble.Length > 0 && trouble != _trouble) RouterLog.SwarmTrouble(log, trouble);
+            if (trouble.Length == 0 && _trouble.Length > 0) RouterLog.SwarmRecovered(log);
             _trouble = trouble;
         }
     }

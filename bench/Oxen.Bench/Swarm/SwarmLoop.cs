@@ -9,13 +9,13 @@ using Oxen.Swarm.Nodes;
 
 namespace Oxen.Bench.Swarm;
 
-// `Oxen.Bench swarm [SECONDS] [https] [PART...]`, parts: onion store large filled memory, all if none is named: five storage nodes in this process, durable, joined by QUIC (or HTTPS) on loopback, and clients
+// `Oxen.Bench swarm [SECONDS] [https] [clients=32] [PART...]`, parts: onion store large filled memory, all if none is named: five storage nodes in this process, durable, joined by QUIC (or HTTPS) on loopback, and clients
 // that ask them by HTTPS: stores and retrievals a second with 0, 1 and 2 dead members, the same through onions of three nodes, the largest
 // retrieval, a member that begins with an empty disk; then SwarmFigureRuns.
 // CPU time beside wall time: on a shared machine only the former means much.
 internal sealed class SwarmLoop : ISwarmDirectory, IAsyncDisposable
 {
-    private const int Members = 5, Clients = 32, Accounts = 64, BatchSize = 20;
+    private const int Members = 5, Accounts = 64, BatchSize = 20;
     private readonly string _folder = Directory.CreateTempSubdirectory("oxen-bench-").FullName;
     private readonly SwarmIdentity[] _identities = [.. Enumerable.Range(1, Members).Select(i => new SwarmIdentity([.. Enumerable.Repeat((byte)i, 32)]))];
     private readonly SwarmNode?[] _nodes = new SwarmNode?[Members];
@@ -25,6 +25,7 @@ internal sealed class SwarmLoop : ISwarmDirectory, IAsyncDisposable
     private readonly HttpClient _http = new(Oxen.Swarm.Peers.HttpsPeerTransport.CreateHandler());
     private readonly int[] _quic = new int[Members];
     private bool _byHttps;
+    private int _clients = 32;
     private long _sent;
 
     public event Action? Changed;
@@ -34,8 +35,9 @@ internal sealed class SwarmLoop : ISwarmDirectory, IAsyncDisposable
     public static async Task RunAsync(string[] args)
     {
         double seconds = args.Length > 0 ? double.Parse(args[0], CultureInfo.InvariantCulture) : 5;
-        string[] parts = [.. args.Skip(1).Where(a => a != "https")];
+        string[] parts = [.. args.Skip(1).Where(a => a != "https" && !a.StartsWith("clients=", StringComparison.Ordinal))];
         await using var loop = new SwarmLoop { _byHttps = args.Contains("https") };
+        if (Array.Find(args, a => a.StartsWith("clients=", StringComparison.Ordinal)) is { } clients) loop._clients = int.Parse(clients["clients=".Length..], CultureInfo.InvariantCulture);
         await Task.WhenAll(Enumerable.Range(0, Members).Select(loop.StartAsync));
         loop.Publish();
         await loop.ReadyAsync();
@@ -158,11 +160,12 @@ internal sealed class SwarmLoop : ISwarmDirectory, IAsyncDisposable
         await RunAsync(what, seconds, work, each);
     }
 
-    private static async Task RunAsync(string? what, double seconds, Func<long, Task> work, int each)
+    private async Task RunAsync(string? what, double seconds, Func<long, Task> work, int each)
     {
         long turn = 0, begun = Stopwatch.GetTimestamp();
         TimeSpan cpu = Environment.CpuUsage.TotalTime;
-        List<double>[] times = await Task.WhenAll(Enumerable.Range(0, Clients).Select(_ => Task.Run(async () =>
+        (long commits, long writes, long requests) = Totals();
+        List<double>[] times = await Task.WhenAll(Enumerable.Range(0, _clients).Select(_ => Task.Run(async () =>
         {
             var mine = new List<double>();
             while (Stopwatch.GetElapsedTime(begun).TotalSeconds < seconds)
@@ -177,8 +180,17 @@ internal sealed class SwarmLoop : ISwarmDirectory, IAsyncDisposable
         double wall = Stopwatch.GetElapsedTime(begun).TotalSeconds, used = (Environment.CpuUsage.TotalTime - cpu).TotalSeconds;
         double[] sorted = [.. times.SelectMany(t => t).Order()];
         if (what is null) return;
+        (long commitsNow, long writesNow, long requestsNow) = Totals();
+        int alive = _nodes.Count(n => n is not null);
+        string shared = writesNow - writes < sorted.Length ? "" : string.Create(CultureInfo.InvariantCulture, $", {(double)(writesNow - writes) / (commitsNow - commits):0.0} writes a commit") + (_byHttps ? "" : string.Create(CultureInfo.InvariantCulture, $", {(double)(writesNow - writes) * (alive - 1) / alive / Math.Max(1, requestsNow - requests):0.0} a request between nodes"));
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"{what,-34} {sorted.Length * each / wall,8:0}/s, {sorted.Length * each / used,8:0} a second of CPU, p50 {sorted[sorted.Length / 2]:0.0} ms, p99 {sorted[sorted.Length * 99 / 100]:0.0} ms"));
+            $"{what,-34} {sorted.Length * each / wall,8:0}/s, {sorted.Length * each / used,8:0} a second of CPU, p50 {sorted[sorted.Length / 2]:0.0} ms, p99 {sorted[sorted.Length * 99 / 100]:0.0} ms{shared}"));
+    }
+
+    private (long Commits, long Writes, long Requests) Totals()
+    {
+        SwarmNode[] alive = [.. _nodes.OfType<SwarmNode>()];
+        return (alive.Sum(n => n.Store.Totals.Commits), alive.Sum(n => n.Store.Totals.Writes), alive.Sum(n => n.PeerCalls is { } calls ? calls.Quic + calls.Https : 0));
     }
 
     private async Task LargestAsync()

@@ -68,6 +68,11 @@ public sealed class RunSwarmTests : IAsyncDisposable
         Assert.Equal(["second", "see you at eight"], fetched.GetProperty("messages").EnumerateArray().Select(m => m.GetProperty("text").GetString()).Order());
         string plain = await TestFiles.GoodAsync("swarm", "retrieve", "--account", key, "--namespace", "5", "--node", node);
         Assert.Contains("message=a config", plain, StringComparison.Ordinal);
+        Assert.Contains($"account: {account}", plain, StringComparison.Ordinal);
+        Assert.Contains("messages: 0", await TestFiles.GoodAsync("swarm", "retrieve", "--account", key, "--namespace", "7", "--node", node), StringComparison.Ordinal);
+        (int refused, _, string why) = await TestFiles.OxenAsync("swarm", "store", "--to", account, "--text", "too long", "--keep", "20 d", "--node", node);
+        Assert.Equal(1, refused);
+        Assert.Contains("10 s to 14 days", why, StringComparison.Ordinal);
 
         string hash = stored.GetProperty("hash").GetString()!;
         Assert.Contains(hash, await TestFiles.GoodAsync("swarm", "delete", "--account", key, hash, "--config", client), StringComparison.Ordinal);

@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using System.Globalization;
 using Oxen.Swarm.Storage;
+using Oxen.Swarm.Tests.Client;
+using Oxen.Swarm.Tests.Cluster;
 using Oxen.Swarm.Wire;
 using static Oxen.Swarm.Tests.Storage.StoreFixture;
 
@@ -89,6 +91,56 @@ public class DiskTests
         string aside = SwarmDatabase.SetAside(f.Options.Path, DateTimeOffset.UnixEpoch);
         Assert.EndsWith(".damaged-19700101000000", aside, StringComparison.Ordinal);
         Assert.False(File.Exists(f.Options.Path));
+    }
+
+    [Fact]
+    public async Task A_node_whose_file_rots_still_tells_its_figures_and_what_is_wrong()
+    {
+        await using TestSwarm swarm = await TestSwarm.StartAsync(1);
+        using MiniAccount account = MiniAccount.Random();
+        for (byte i = 0; i < 50; i++) Assert.Equal(200, (await swarm.AskAsync(0, "store", MiniRequests.Store(account, [i, .. new byte[3000]], TestSwarm.Now))).Status);
+        Assert.Equal(50, swarm[0].ReadFigures().Messages);
+        await swarm.StopNodeAsync(0); // the log is in the file now
+        await swarm.StartNodeAsync(0);
+        await swarm.WaitAsync(() => swarm[0].NotReady.Count == 0, "it serves again");
+        await using (FileStream file = new(swarm.PathOf(0), FileMode.Open, FileAccess.Write, FileShare.ReadWrite))
+        {
+            byte[] noise = new byte[file.Length - 4096];
+            new Random(4).NextBytes(noise);
+            file.Position = 4096;
+            await file.WriteAsync(noise, TestContext.Current.CancellationToken);
+        }
+
+        // What it has in memory is still whole; a message's bytes it reads only when somebody asks for them.
+        (int status, _, string text) = await swarm.AskAsync(0, "retrieve", MiniRequests.Retrieve(account, TestSwarm.Now));
+        Assert.True(status == 503, text);
+        SwarmFigures figures = swarm[0].ReadFigures();
+        Assert.Contains("damaged", figures.Trouble, StringComparison.Ordinal);
+        Assert.Equal(1, figures.Members);
+        Assert.False(swarm[0].IsSound);
+    }
+
+    [Fact]
+    public void A_database_that_a_node_has_open_is_in_use_until_it_ends()
+    {
+        using var f = new StoreFixture();
+        var options = new StoreOptions { Path = f.File("other.db") };
+        Assert.False(SwarmDatabase.IsInUse(options.Path));
+        using (MessageStore.Open(options)) Assert.True(SwarmDatabase.IsInUse(options.Path));
+        Assert.False(SwarmDatabase.IsInUse(options.Path));
+        Assert.Empty(SwarmDatabase.Check(options.Path));
+        using (MessageStore.Open(options)) Assert.True(SwarmDatabase.IsInUse(options.Path));
+        Assert.False(SwarmDatabase.IsInUse(options.Path));
+
+        // A store that could not be opened leaves nothing open.
+        using (FileStream file = File.OpenWrite(options.Path))
+        {
+            file.Position = 4096;
+            file.Write(new byte[file.Length - 4096]);
+        }
+
+        Assert.Throws<StoreException>(() => MessageStore.Open(options));
+        Assert.False(SwarmDatabase.IsInUse(options.Path));
     }
 
     private static string? Mount(string folder, int megabytes)
