@@ -101,7 +101,7 @@ internal sealed partial class BlockEditor
     private Refusal? NodeProof(NodeProofBody body, Operation operation)
     {
         if (Known(operation.Signer, out NodeEntry node) is { } unknown) return unknown;
-        if (node.Stage is not (NodeStage.Active or NodeStage.Decommissioned)) return No(OperationFault.BadStage, $"the node is {node.Stage}");
+        if (node.Stage is not (NodeStage.Active or NodeStage.Decommissioned)) return No(OperationFault.BadStage, $"the node is {Word(node.Stage)}");
         if (node.Stage == NodeStage.Active && _height < node.LastProofHeight + _rules.ProofGapBlocks) return No(OperationFault.ProofTooSoon, $"the last proof is of height {node.LastProofHeight}; the next is taken from {node.LastProofHeight + _rules.ProofGapBlocks} on");
         ulong now = _unixMilliseconds / 1000, told = body.Facts.UnixSeconds;
         if ((told > now ? told - now : now - told) > _rules.ProofClockSeconds) return No(OperationFault.ClockOff, $"its clock is more than {_rules.ProofClockSeconds} s from the block's");
@@ -117,11 +117,11 @@ internal sealed partial class BlockEditor
         Proofs.Committee committee = _before.NextCommittee;
         if (body.Votes.Length < committee.Quorum) return No(OperationFault.BadVotes, $"{body.Votes.Length} votes, {committee.Quorum} are needed");
         NodeStage expected = body.Verdict == Verdict.Failing ? NodeStage.Active : NodeStage.Decommissioned;
-        if (node.Stage != expected) return No(OperationFault.BadStage, $"the node is {node.Stage}, not {expected}");
+        if (node.Stage != expected) return No(OperationFault.BadStage, $"the node is {Word(node.Stage)}, not {Word(expected)}");
         if (body.Verdict == Verdict.Failing && body.Reasons == NodeReasons.None) return No(OperationFault.BadVotes, "they give no reason");
 
         // Votes from before it entered its stage speak of another life.
-        if (body.Height < node.StageHeight) return No(OperationFault.BadVotes, $"the votes are of height {body.Height}, and the node is {node.Stage} since {node.StageHeight}");
+        if (body.Height < node.StageHeight) return No(OperationFault.BadVotes, $"the votes are of height {body.Height}, and the node is {Word(node.Stage)} since {node.StageHeight}");
         foreach ((byte member, byte[] signature) in body.Votes)
         {
             if (member >= committee.Members.Length || !body.IsVote(committee.Members[member], signature, _network)) return No(OperationFault.BadVotes, $"vote {member} is not that member's of the committee");
@@ -134,7 +134,7 @@ internal sealed partial class BlockEditor
     private Refusal? Equivocation(EquivocationBody body)
     {
         if (Known(body.Member, out NodeEntry node) is { } unknown) return unknown;
-        if (node.Stage is not (NodeStage.Active or NodeStage.Decommissioned)) return No(OperationFault.BadStage, $"the node is {node.Stage}");
+        if (node.Stage is not (NodeStage.Active or NodeStage.Decommissioned)) return No(OperationFault.BadStage, $"the node is {Word(node.Stage)}");
         if (body.First.Height != body.Second.Height || body.First == body.Second) return No(OperationFault.BadEvidence, "these are not two blocks of one height");
         if (!Proofs.HeaderSignatures.IsSigned(body.First, body.Member, body.FirstSignature, _network) || !Proofs.HeaderSignatures.IsSigned(body.Second, body.Member, body.SecondSignature, _network)) return No(OperationFault.BadEvidence, "the signatures are not both the member's");
         NodeEntry settled = Settle(node);
@@ -252,6 +252,14 @@ internal sealed partial class BlockEditor
         node = _nodes.GetValueOrDefault(id)!;
         return node is null ? No(OperationFault.UnknownNode, "there is no such node") : null;
     }
+
+    private static string Word(NodeStage stage) => stage switch
+    {
+        NodeStage.Collecting => "still collecting its stake",
+        NodeStage.Active => "active",
+        NodeStage.Decommissioned => "decommissioned",
+        _ => "deregistered",
+    };
 
     private static int IndexOf(NodeEntry node, Bytes32 account)
     {

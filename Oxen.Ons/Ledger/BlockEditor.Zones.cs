@@ -80,7 +80,7 @@ internal sealed partial class BlockEditor
         if (Zone(body.Index, null, out Bytes32 key, out ZoneEntry? zone) is { } refusal) return refusal;
         if (body.Years is 0 or > MaxYears) return No(OperationFault.BadYears, $"a zone is renewed for 1 to {MaxYears} years, not {body.Years}");
         ulong until = zone!.ExpirationHeight + body.Years * _rules.ZoneYearBlocks;
-        if (until > _height + (MaxYears + 1) * _rules.ZoneYearBlocks) return No(OperationFault.TooFarAhead, $"that would hold it up to height {until}; {MaxYears + 1} years ahead are the most");
+        if (until > _height + (MaxYears + 1) * _rules.ZoneYearBlocks) return No(OperationFault.TooFarAhead, $"that would hold it up to height {until}; {MaxYears + 1} years ahead are the most, which now leaves room for {(_height + (MaxYears + 1) * _rules.ZoneYearBlocks - zone.ExpirationHeight) / _rules.ZoneYearBlocks} more");
         ulong price = _rules.ZonePrice(zone.LengthClass) * body.Years;
         if (body.Burn != price) return WrongBurn(body.Burn, price);
         if (Short(price, spendable) is { } shortage) return shortage;

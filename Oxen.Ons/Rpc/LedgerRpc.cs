@@ -1,3 +1,4 @@
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using Oxen.Ons.Ledger;
 using Oxen.Ons.Proofs;
@@ -25,6 +26,9 @@ internal sealed class RpcRefusal(int code, string message) : Exception(message)
 /// <summary>The interface of a ledger, one call at a time; what carries it is <see cref="RpcServer"/>.</summary>
 internal sealed partial class LedgerRpc(LedgerHost host)
 {
+    // It is asked by programs, and base64 reads better as it is.
+    private static readonly JsonWriterOptions Form = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
     private const int MaxEntries = 256, MaxTypes = 8, MaxWay = 64;
     private readonly ProofServer _proofs = new(host);
 
@@ -239,7 +243,7 @@ internal sealed partial class LedgerRpc(LedgerHost host)
     private static async Task<byte[]> WriteAsync(JsonElement id, Func<Utf8JsonWriter, Task> write)
     {
         using var buffer = new MemoryStream();
-        await using var json = new Utf8JsonWriter(buffer);
+        await using var json = new Utf8JsonWriter(buffer, Form);
         Begin(json, id);
         json.WriteStartObject("result");
         await write(json).ConfigureAwait(false);
@@ -252,7 +256,7 @@ internal sealed partial class LedgerRpc(LedgerHost host)
     private static byte[] Error(JsonElement id, int code, string message)
     {
         using var buffer = new MemoryStream();
-        using (var json = new Utf8JsonWriter(buffer))
+        using (var json = new Utf8JsonWriter(buffer, Form))
         {
             Begin(json, id);
             json.WriteStartObject("error");

@@ -24,16 +24,18 @@ internal sealed class EtcdSequencer : IBlockSequencer
     private readonly string _prefix;
     private int _at; // whom to ask first
 
-    /// <summary>`members` are of one cluster; `prefix` keeps networks in it apart.</summary>
-    public EtcdSequencer(IReadOnlyList<Uri> members, string prefix, TimeSpan? patience = null)
+    /// <summary>`members` are of one cluster; `prefix` keeps networks in it apart. `handler` is ours from now on; null: sockets of this process.</summary>
+    public EtcdSequencer(IReadOnlyList<Uri> members, string prefix, TimeSpan? patience = null, HttpMessageHandler? handler = null)
     {
         ArgumentOutOfRangeException.ThrowIfZero(members.Count);
-        _http = new HttpClient { Timeout = patience ?? TimeSpan.FromSeconds(10) };
+        _http = new HttpClient(handler ?? new SocketsHttpHandler()) { Timeout = patience ?? TimeSpan.FromSeconds(10) };
         _members = members;
         _prefix = prefix;
     }
 
     public string Name => "etcd";
+
+    public string Remedy => "More than half of the cluster's members must run and reach each other: `etcdctl endpoint status --cluster` shows who does.";
 
     public bool IsShared => true;
 
@@ -122,13 +124,15 @@ internal sealed class EtcdSequencer : IBlockSequencer
             try
             {
                 using HttpResponseMessage response = await _http.PostAsJsonAsync(new Uri(_members[at], $"v3/kv/{method}"), request, cancel).ConfigureAwait(false);
-                if (!response.IsSuccessStatusCode) throw new IOException($"etcd answered {(int)response.StatusCode} to {method}: {await response.Content.ReadAsStringAsync(cancel).ConfigureAwait(false)}");
+                if (!response.IsSuccessStatusCode) throw new IOException($"{_members[at]} answered {(int)response.StatusCode} to {method}: {await response.Content.ReadAsStringAsync(cancel).ConfigureAwait(false)}");
                 return await response.Content.ReadFromJsonAsync<JsonElement>(cancel).ConfigureAwait(false);
             }
             catch (Exception e) when (e is HttpRequestException or IOException || (e is OperationCanceledException && !cancel.IsCancellationRequested))
             {
                 Interlocked.CompareExchange(ref _at, (at + 1) % _members.Count, at);
-                if (method != "range" || tries >= _members.Count) throw e is OperationCanceledException ? new IOException($"{_members[at]} did not answer within {_http.Timeout.TotalSeconds:F0} s", e) : e;
+                if (method == "range" && tries < _members.Count) continue;
+                string why = e is OperationCanceledException ? $"{_members[at]} did not answer within {_http.Timeout.TotalSeconds:F0} s" : e.Message;
+                throw new IOException(tries > 1 ? $"{why}; nor did any other of {_members.Count} members" : why, e);
             }
         }
     }

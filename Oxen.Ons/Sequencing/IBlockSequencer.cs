@@ -11,6 +11,9 @@ internal interface IBlockSequencer : IAsyncDisposable
     /// <summary>Short name for people: `sqlite`.</summary>
     string Name { get; }
 
+    /// <summary>One sentence: what somebody looks at when it does not answer; may be empty.</summary>
+    string Remedy { get; }
+
     /// <summary>Others may write it: what comes from it is checked to the last signature. False: only checked blocks were ever put in, by this machine.</summary>
     bool IsShared { get; }
 

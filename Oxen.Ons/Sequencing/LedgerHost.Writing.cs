@@ -10,6 +10,8 @@ internal sealed partial class LedgerHost
 {
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100), LongestPause = TimeSpan.FromSeconds(5);
     private const int ManyOperations = 256;
+    private static readonly TimeSpan GatherPause = TimeSpan.FromMilliseconds(1);
+    private const int Crowd = 16, Enough = 1024, MostPauses = 20;
     private bool _silent; // the store, when it was last read
 
     private async Task WriteAsync()
@@ -24,7 +26,8 @@ internal sealed partial class LedgerHost
                 if (_options.Interval > TimeSpan.Zero) await Task.Delay(_options.Interval, _time, _stop.Token).ConfigureAwait(false);
                 else if (await WaitAsync().ConfigureAwait(false) is { } came) due = !came;
                 else return;
-                while (waiting.Count < Block.MaxOperations && _queue.Reader.TryRead(out (Operation, TaskCompletionSource<Receipt>) next)) waiting.Add(next);
+                TakeWaiting(waiting);
+                if (_options.Interval == TimeSpan.Zero) await GatherAsync(waiting).ConfigureAwait(false);
                 await AppendPatientlyAsync(waiting, due).ConfigureAwait(false);
                 SnapshotNowAndThen();
             }
@@ -44,6 +47,24 @@ internal sealed partial class LedgerHost
         {
             while (_queue.Reader.TryRead(out (Operation Operation, TaskCompletionSource<Receipt> Done) left)) waiting.Add(left);
             foreach ((_, TaskCompletionSource<Receipt> done) in waiting) done.TrySetCanceled();
+        }
+    }
+
+    private void TakeWaiting(List<(Operation Operation, TaskCompletionSource<Receipt> Done)> waiting)
+    {
+        while (waiting.Count < Block.MaxOperations && _queue.Reader.TryRead(out (Operation, TaskCompletionSource<Receipt>) next)) waiting.Add(next);
+    }
+
+    // The more a block takes, the less each costs: they share the upper part of the tree and the commit. So who comes with a crowd is waited for,
+    // as long as it keeps coming; who comes with a few waits for nobody.
+    private async Task GatherAsync(List<(Operation Operation, TaskCompletionSource<Receipt> Done)> waiting)
+    {
+        int before = 0;
+        for (int pauses = 0; pauses < MostPauses && waiting.Count - before >= Crowd && waiting.Count < Enough; pauses++)
+        {
+            before = waiting.Count;
+            await Task.Delay(GatherPause, _time, _stop.Token).ConfigureAwait(false);
+            TakeWaiting(waiting);
         }
     }
 
@@ -93,7 +114,7 @@ internal sealed partial class LedgerHost
         }
     }
 
-    private string Silence(Exception e) => $"{_sequencer.Name} does not answer: {e.Message}";
+    private string Silence(Exception e) => $"{_sequencer.Name} does not answer: {e.Message}. It is asked again by itself, and what waits is kept. {_sequencer.Remedy}".TrimEnd();
 
     // `due`: a block, also if it is empty.
     private async Task AppendPatientlyAsync(List<(Operation Operation, TaskCompletionSource<Receipt> Done)> waiting, bool due)

@@ -12,6 +12,8 @@ internal sealed class MemorySequencer : IBlockSequencer
 
     public string Name => "memory";
 
+    public string Remedy => "";
+
     public bool IsShared => true;
 
     public Task<bool> AppendAsync(ulong height, ReadOnlyMemory<byte> block, CancellationToken cancel)

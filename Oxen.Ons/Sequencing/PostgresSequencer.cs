@@ -14,6 +14,8 @@ internal sealed class PostgresSequencer : IBlockSequencer
 
     public string Name => "postgresql";
 
+    public string Remedy => "Look whether the server runs, takes connections and lets this user write.";
+
     public bool IsShared => true;
 
     /// <summary>Connects and makes the tables if they are missing. `network` keeps networks in one database apart.</summary>

@@ -27,6 +27,8 @@ internal sealed class SqliteSequencer : IBlockSequencer
 
     public string Name => "sqlite";
 
+    public string Remedy => "Look at the disk that the file is on: its room, its health, who may write there.";
+
     public bool IsShared => false;
 
     /// <summary>Opens the file, or makes it.</summary>

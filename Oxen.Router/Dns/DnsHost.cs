@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
+using Oxen.Router.Client;
 
 namespace Oxen.Router.Dns;
 
@@ -47,7 +48,7 @@ internal sealed class DnsHost : IAsyncDisposable
             throw;
         }
 
-        foreach (Socket socket in host._sockets) host._loops.Add(socket.SocketType == SocketType.Dgram ? host.ServeUdpAsync(socket) : host.AcceptAsync(socket));
+        foreach (Socket socket in host._sockets) host._loops.Add(socket.SocketType == SocketType.Dgram ? host.ServeUdpAsync(socket) : AcceptLoop.RunAsync(socket, host.Take, time, host._stop.Token));
         return host;
     }
 
@@ -126,7 +127,7 @@ internal sealed class DnsHost : IAsyncDisposable
             catch (SocketException e) when (!_stop.IsCancellationRequested)
             {
                 // An ICMP error of an earlier answer, of which the socket tells once.
-                if (e.SocketErrorCode is not (SocketError.ConnectionReset or SocketError.ConnectionRefused)) await PauseAsync().ConfigureAwait(false);
+                if (e.SocketErrorCode is not (SocketError.ConnectionReset or SocketError.ConnectionRefused)) await AcceptLoop.RestAsync(_time, _stop.Token).ConfigureAwait(false);
                 continue;
             }
             catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException or SocketException)
@@ -155,9 +156,6 @@ internal sealed class DnsHost : IAsyncDisposable
         }
     }
 
-    // What is wrong may stay wrong for a while: the loop must not turn as fast as it can.
-    private async Task PauseAsync() => await Task.Delay(TimeSpan.FromMilliseconds(20), _time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-
     private async Task FinishUdpAsync(Socket socket, ValueTask<byte[]?> answering, SocketAddress to)
     {
         try
@@ -182,42 +180,23 @@ internal sealed class DnsHost : IAsyncDisposable
         }
     }
 
-    private async Task AcceptAsync(Socket listener)
+    private void Take(Socket socket)
     {
-        await Task.Yield();
-        while (!_stop.IsCancellationRequested)
+        if (!IsClient(((IPEndPoint)socket.RemoteEndPoint!).Address))
         {
-            Socket socket;
-            try
-            {
-                socket = await listener.AcceptAsync(_stop.Token).ConfigureAwait(false);
-            }
-            catch (SocketException) when (!_stop.IsCancellationRequested)
-            {
-                await PauseAsync().ConfigureAwait(false); // gone before it was taken, or no descriptor is left
-                continue;
-            }
-            catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException or SocketException)
-            {
-                return;
-            }
-
-            if (!IsClient(((IPEndPoint)socket.RemoteEndPoint!).Address))
-            {
-                socket.Dispose();
-                continue;
-            }
-
-            if (Interlocked.Increment(ref _connections) > _options.MaxTcpConnections)
-            {
-                Interlocked.Decrement(ref _connections);
-                _counters.Add(DnsCount.TcpLimit);
-                socket.Dispose();
-                continue;
-            }
-
-            _ = ServeTcpAsync(socket);
+            socket.Dispose();
+            return;
         }
+
+        if (Interlocked.Increment(ref _connections) > _options.MaxTcpConnections)
+        {
+            Interlocked.Decrement(ref _connections);
+            _counters.Add(DnsCount.TcpLimit);
+            socket.Dispose();
+            return;
+        }
+
+        _ = ServeTcpAsync(socket);
     }
 
     // Questions may come one behind the other, and their answers go out as they are ready (RFC 7766 section 6.2.1.1).

@@ -82,7 +82,7 @@ internal sealed class MappedDoor : IAsyncDisposable
         }
 
         door._datagrams.Start();
-        foreach (Socket listener in door._listeners) door._loops.Add(door.AcceptAsync(listener));
+        foreach (Socket listener in door._listeners) door._loops.Add(AcceptLoop.RunAsync(listener, socket => _ = door.ServeAsync(socket), time, door._stop.Token));
         return door;
     }
 
@@ -129,31 +129,6 @@ internal sealed class MappedDoor : IAsyncDisposable
                 listener.Dispose();
                 if (e.SocketErrorCode != SocketError.AddressAlreadyInUse || attempt == 10) throw;
             }
-        }
-    }
-
-    private async Task AcceptAsync(Socket listener)
-    {
-        await Task.Yield();
-        while (!_stop.IsCancellationRequested)
-        {
-            Socket socket;
-            try
-            {
-                socket = await listener.AcceptAsync(_stop.Token).ConfigureAwait(false);
-            }
-            catch (SocketException) when (!_stop.IsCancellationRequested)
-            {
-                // Gone before it was taken, or no descriptor is left: the loop must not turn as fast as it can.
-                await Task.Delay(TimeSpan.FromMilliseconds(20), _time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-                continue;
-            }
-            catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException or SocketException)
-            {
-                return;
-            }
-
-            _ = ServeAsync(socket);
         }
     }
 

@@ -40,6 +40,9 @@ internal sealed partial class SimRouter : IHiddenEvents
     /// <summary>Requests about introsets that this relay answered, by method.</summary>
     public Dictionary<string, int> Asked { get; } = [];
 
+    /// <summary>Sees each content before the sessions do.</summary>
+    public SimDeliveryTap? DeliveryTap { get; set; }
+
     /// <summary>UDP records that came back from services' echoes.</summary>
     public List<byte[]> HiddenUdp { get; } = [];
 
@@ -89,7 +92,16 @@ internal sealed partial class SimRouter : IHiddenEvents
         });
     }
 
+    /// <summary>Gives the sessions a content that no path brought; whoever drives the network wakes this router afterwards.</summary>
+    public void Inject(int shard, in PacketTag tag, Span<byte> content) => Hand(shard, tag, content, _network.Now);
+
     private void Deliver(int shard, in PacketTag tag, Span<byte> content, Instant now)
+    {
+        DeliveryTap?.Invoke(shard, tag, content);
+        Hand(shard, tag, content, now);
+    }
+
+    private void Hand(int shard, in PacketTag tag, Span<byte> content, Instant now)
     {
         if (Rendezvous is not null && tag.Command is EndCommand.Joined or EndCommand.Meeting && Client is null) Rendezvous.HandleDelivery(shard, tag, content, now);
         else if (Hidden is not null && Hidden.Owns(shard, tag)) Hidden.HandleDelivery(shard, tag, content, now);

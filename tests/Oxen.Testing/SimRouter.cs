@@ -61,6 +61,9 @@ internal sealed record SimRouterOptions
 /// <summary>Sees content that a router reads; the bytes are good for the call.</summary>
 internal delegate void SimContentTap(SimRouter at, ReadOnlySpan<byte> content);
 
+/// <summary>Sees what comes to a router's sessions; the bytes are good for the call.</summary>
+internal delegate void SimDeliveryTap(int shard, PacketTag tag, ReadOnlySpan<byte> content);
+
 /// <summary>
 /// A whole router on a simulated network, single-threaded and in virtual time: the shards, the control core and the session
 /// core of a real one, joined as RouterNode joins them, without sockets and threads. At the exit, streams are echoed and UDP

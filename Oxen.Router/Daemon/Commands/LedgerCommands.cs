@@ -22,7 +22,7 @@ internal sealed class LedgerCommands(Screen screen)
         var name = new Option<string>("--network") { Description = "The network's name, 1 to 32 visible ASCII characters.", HelpName = "NAME", Required = true };
         var committee = new Option<string[]>("--committee") { Description = "The accounts whose quorum signs blocks until there are service nodes; one or more.", HelpName = "ACCOUNT", Required = true, AllowMultipleArgumentsPerToken = true };
         var money = new Option<string[]>("--allocate") { Description = "ACCOUNT=OXEN: what an account begins with.", HelpName = "ACCOUNT=OXEN", AllowMultipleArgumentsPerToken = true };
-        var quick = new Option<bool>("--quick") { Description = "Short terms and small stakes: for trying things out." };
+        var quick = new Option<bool>("--quick") { Description = "Terms of a few blocks (a zone's year has 10) and small stakes: for trying things out." };
         Option<bool> json = CommandTree.Json();
         var command = new Command("genesis", "Write the beginning of a network: its name, rules, committee and money.") { to, name, committee, money, quick, json };
         command.SetAction(parsed =>
@@ -105,7 +105,7 @@ internal sealed class LedgerCommands(Screen screen)
                 SnapshotFile = parsed.GetValue(snapshot),
                 SubnameDirectory = parsed.GetValue(subnames),
             };
-            await using LedgerEnd ledger = await LedgerEnd.OpenAsync(config, null, TimeProvider.System, cancel).ConfigureAwait(false);
+            await using LedgerEnd ledger = await LedgerEnd.OpenAsync(config, trouble => screen.ErrorOutput.WriteLine($"oxen: {trouble}"), TimeProvider.System, cancel).ConfigureAwait(false);
             screen.JsonLine(w =>
             {
                 w.WriteString("event", "ready");
@@ -155,7 +155,7 @@ internal sealed class LedgerCommands(Screen screen)
         {
             Genesis begin = LedgerStores.ReadGenesis(parsed.GetRequiredValue(genesis));
             await using IBlockSequencer source = await LedgerStores.OpenAsync(parsed.GetRequiredValue(store), begin, cancel).ConfigureAwait(false);
-            (LedgerState state, string reason) = await ReplayAsync(source, begin, cancel).ConfigureAwait(false);
+            (LedgerState state, string reason) = await LedgerStores.AskAsync(parsed.GetRequiredValue(store), source, () => ReplayAsync(source, begin, cancel)).ConfigureAwait(false);
             string[] wrong = [.. reason.Length > 0 ? [reason] : Array.Empty<string>(), .. LedgerAudit.Check(state)];
             if (parsed.GetValue(json))
             {

@@ -37,7 +37,7 @@ internal sealed class LedgerConnection : IDisposable
         }
         catch (OxendException e)
         {
-            throw new UserException(ExitCode.Network, "OXN6003", e.Message, "`oxen ledger run` starts one; --ledger says where it is.", e);
+            throw new UserException(ExitCode.Network, "OXN6003", e.Message, e.Code == 0 ? "`oxen ledger run` starts one; --ledger says where it is." : "", e);
         }
     }
 

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Net;
+using System.Net.Sockets;
 using System.Text.Json;
 using Oxen.Ons.Ledger;
 using Oxen.Router.Core.Directory;
@@ -24,21 +25,35 @@ internal sealed class NodeVoteCommands(Screen screen)
     {
         Option<string> server = LedgerConnection.Server();
         var identity = new Option<string>("--identity") { Description = "The node's identity.key.", HelpName = "FILE", Required = true };
-        var address = new Option<string>("--address") { Description = "Where the node's router is reached.", HelpName = "ADDR:PORT", DefaultValueFactory = _ => "0.0.0.0:0" };
+        var address = new Option<string?>("--address") { Description = "Where the node's router is reached, over IPv4. Without it: where the ledger knows it to be.", HelpName = "ADDR:PORT" };
         Option<bool> json = CommandTree.Json();
         var command = new Command("prove", "Send one proof of uptime for a node. A running relay with a copy of the ledger does it by itself.") { identity, address, server, json };
         command.SetAction(async (parsed, cancel) =>
         {
-            if (!ConfigReader.TryEndPoint(parsed.GetRequiredValue(address), out IPEndPoint? endPoint)) throw LedgerConnection.Misuse("--address is no ADDR:PORT", "Such as 192.0.2.10:1090.");
+            IPEndPoint? endPoint = null;
+            if (parsed.GetValue(address) is { } text && (!ConfigReader.TryEndPoint(text, out endPoint) || endPoint!.AddressFamily != AddressFamily.InterNetwork)) throw LedgerConnection.Misuse("--address is no IPv4 ADDR:PORT", "Such as 192.0.2.10:1090; a proof has room for an IPv4 address alone.");
             using RouterIdentity router = IdentityFile.Load(parsed.GetRequiredValue(identity), IdentityFile.RelayRole);
             using var node = new LedgerKey(router.Seed);
             using var ledger = new LedgerConnection(parsed.GetRequiredValue(server));
-            NodeFacts facts = LedgerEnd.FactsOf(endPoint!) with { UnixSeconds = (ulong)DateTimeOffset.UtcNow.ToUnixTimeSeconds() };
+            NodeFacts facts = await FactsAsync(ledger, node.Id, endPoint, cancel).ConfigureAwait(false);
             (Bytes32 id, ulong height) = await ledger.SubmitAsync(node, (_, _) => new NodeProofBody(facts), cancel).ConfigureAwait(false);
             LedgerConnection.Receipt(screen, parsed.GetValue(json), "proof", id, height);
             return ExitCode.Ok;
         });
         return command;
+    }
+
+    // What a proof says takes the place of what the last one said: what is not given here stays, and so do the doors of a storage.
+    private static async Task<NodeFacts> FactsAsync(LedgerConnection ledger, Bytes32 node, IPEndPoint? given, CancellationToken cancel)
+    {
+        string[] fields = ["public_ip", "quorumnet_port", "storage_port", "storage_lmq_port"];
+        JsonElement answer = await ledger.CallAsync("get_service_nodes", new { service_node_pubkeys = new[] { node.ToString() }, fields }, cancel).ConfigureAwait(false);
+        JsonElement states = answer.GetProperty("service_node_states");
+        if (states.GetArrayLength() == 0) throw new UserException(ExitCode.CheckFailed, "OXN6004", $"the ledger knows no node {node}", "`oxen node register` registers one; --identity is the node's own key.");
+        IPAddress? known = states[0].TryGetProperty("public_ip", out JsonElement ip) && IPAddress.TryParse(ip.GetString(), out IPAddress? parsed) && parsed.AddressFamily == AddressFamily.InterNetwork && !parsed.Equals(IPAddress.Any) ? parsed : null;
+        if (given is null && known is null) throw LedgerConnection.Misuse("the ledger knows no address of this node yet", "--address ADDR:PORT says where its router is reached.");
+        ushort Port(string field) => states[0].TryGetProperty(field, out JsonElement port) ? port.GetUInt16() : (ushort)0;
+        return LedgerEnd.FactsOf(given ?? new IPEndPoint(known!, Port("quorumnet_port"))) with { StorageHttpsPort = Port("storage_port"), StorageOmqPort = Port("storage_lmq_port"), UnixSeconds = (ulong)DateTimeOffset.UtcNow.ToUnixTimeSeconds() };
     }
 
     public Command Vote()

@@ -16,6 +16,7 @@ namespace Oxen.Router.Daemon.Commands;
 /// <summary>The verbs of `oxen ons` that ask a ledger: compatible names bought, changed, renewed, looked up and proven.</summary>
 internal sealed class OnsLedgerCommands(Screen screen)
 {
+    private const string Owners = "An account: 64 hexadecimal digits, or its key file.";
     private static readonly string[] Terms = ["session", "wallet", "lokinet", "lokinet_2y", "lokinet_5y", "lokinet_10y"];
 
     public void AddTo(Command ons)
@@ -163,6 +164,7 @@ internal sealed class OnsLedgerCommands(Screen screen)
                 text = key.Id.ToString();
             }
 
+            if (NameOwner.Parse(text) is null) throw LedgerConnection.Misuse($"{text} is no owner", Owners);
             using var ledger = new LedgerConnection(parsed.GetRequiredValue(server));
             JsonElement answer = await ledger.CallAsync("ons_owners_to_names", new { entries = new[] { text }, include_expired = parsed.GetValue(expired) }, cancel).ConfigureAwait(false);
             JsonElement[] entries = [.. answer.GetProperty("entries").EnumerateArray()];
@@ -344,7 +346,12 @@ internal sealed class OnsLedgerCommands(Screen screen)
         return ValueCipher.Encrypt(value.Bytes, name, RandomNumberGenerator.GetBytes(ValueCipher.NonceBytes));
     }
 
-    private static NameOwner? OwnerOf(string? text) => text is null ? null : NameOwner.Parse(text) ?? throw LedgerConnection.Misuse($"{text} is no owner", "An account: 64 hexadecimal digits.");
+    private static NameOwner? OwnerOf(string? text)
+    {
+        if (text is null) return null;
+        if (File.Exists(text)) return NameOwner.Of(ZoneRecordOptions.AccountOf(text, "the owner"));
+        return NameOwner.Parse(text) ?? throw LedgerConnection.Misuse($"{text} is no owner", Owners);
+    }
 
     private static Argument<string> Name() => new("name") { Description = "The name; lokinet's with `.loki`.", HelpName = "NAME" };
 

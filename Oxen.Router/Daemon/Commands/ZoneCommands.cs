@@ -23,10 +23,10 @@ internal sealed class ZoneCommands(Screen screen)
     {
         string folded = NameRules.Fold(name);
         NameFault fault = NameRules.Check(folded, NameType.Lokinet);
-        return fault == NameFault.None ? folded : throw LedgerConnection.Misuse($"{name} is no lokinet name: {fault}", "LABEL.loki.");
+        return fault == NameFault.None ? folded : throw LedgerConnection.Misuse($"{name} is no lokinet name: {OnsCommands.Why(fault)}", "A zone is LABEL.loki; names below it are signed, not bought (`oxen ons sub`).");
     }
 
-    /// <summary>Null: there is no such zone, or its grace is over too.</summary>
+    /// <summary>Null: there never was such a zone. One that is over is there until somebody buys it.</summary>
     public static async Task<ZoneEntry?> FindAsync(LedgerConnection ledger, ZoneIndex index, CancellationToken cancel)
     {
         JsonElement answer = await ledger.CallAsync("ledger_zone", new { index = index.Index.ToString() }, cancel).ConfigureAwait(false);
@@ -42,6 +42,9 @@ internal sealed class ZoneCommands(Screen screen)
         ZoneEntry zone = await FindAsync(ledger, index, cancel).ConfigureAwait(false) ?? throw new UserException(ExitCode.CheckFailed, "OXN6005", $"nobody has the zone {folded}", "`oxen ons zone commit` begins to buy it.");
         return (zone, index, network);
     }
+
+    private static async Task<LedgerRules> RulesAsync(LedgerConnection ledger, CancellationToken cancel) =>
+        Genesis.Read((await ledger.CallAsync("ledger_genesis", new { }, cancel).ConfigureAwait(false)).GetProperty("genesis").GetBytesFromBase64())?.Rules ?? throw new UserException(ExitCode.Network, "OXN6003", "the server gave a genesis that is none", "");
 
     private Command Commit()
     {
@@ -69,7 +72,7 @@ internal sealed class ZoneCommands(Screen screen)
                 ZoneEntry? old = await FindAsync(ledger, index, c).ConfigureAwait(false);
                 byte[] value = given.Count == 0 ? [] : Sealed(index, key, old is null ? 0 : old.Sequence + 1, old is null ? 0 : old.Epoch + 1, given, network);
                 var body = new ZoneRevealBody(NameType.Lokinet, index.LengthClass, term, index.Blind, owned, second, value, new Bytes32(RandomNumberGenerator.GetBytes(Bytes32.Length)));
-                LedgerRules rules = Genesis.Read((await ledger.CallAsync("ledger_genesis", new { }, c).ConfigureAwait(false)).GetProperty("genesis").GetBytesFromBase64())?.Rules ?? throw new UserException(ExitCode.Network, "OXN6003", "the server gave a genesis that is none", "");
+                LedgerRules rules = await RulesAsync(ledger, c).ConfigureAwait(false);
 
                 // Written before it is sent: a claim that nobody can open costs a tenth of its deposit.
                 var writer = new LedgerWriter();
@@ -107,6 +110,7 @@ internal sealed class ZoneCommands(Screen screen)
             using var ledger = new LedgerConnection(parsed.GetRequiredValue(server));
             (ZoneEntry zone, ZoneIndex index, Bytes32 network) = await RequireAsync(ledger, folded, cancel).ConfigureAwait(false);
             ulong height = (await ledger.CallAsync("ledger_status", new { }, cancel).ConfigureAwait(false)).GetProperty("height").GetUInt64();
+            ulong grace = zone.ExpirationHeight + (await RulesAsync(ledger, cancel).ConfigureAwait(false)).GraceBlocks;
             ContentFault fault = ZoneContent.Open(zone, index, network, height, out ZoneContent? content);
             if (parsed.GetValue(json))
             {
@@ -120,6 +124,7 @@ internal sealed class ZoneCommands(Screen screen)
                     w.WriteNumber("sequence", zone.Sequence);
                     w.WriteNumber("epoch", zone.Epoch);
                     w.WriteNumber("expiration_height", zone.ExpirationHeight);
+                    w.WriteNumber("grace_height", grace);
                     if (zone.Recovery is { } recovery)
                     {
                         w.WriteString("recovery_owner", recovery.NewOwner.ToString());
@@ -132,7 +137,7 @@ internal sealed class ZoneCommands(Screen screen)
             }
             else
             {
-                List<(string, string)> facts = [("name", folded), ("owner", zone.Owner.ToString()), ("second owner", zone.Backup?.ToString() ?? "none"), ("state", zone.IsActive(height + 1) ? "active" : "expired"), ("sequence", zone.Sequence.ToString()), ("epoch", zone.Epoch.ToString()), ("expires after height", zone.ExpirationHeight.ToString())];
+                List<(string, string)> facts = [("name", folded), ("owner", zone.Owner.ToString()), ("second owner", zone.Backup?.ToString() ?? "none"), ("state", zone.IsActive(height + 1) ? "active" : height < grace ? $"expired; it can be renewed up to height {grace}" : "over: anybody may buy it"), ("sequence", zone.Sequence.ToString()), ("epoch", zone.Epoch.ToString()), ("expires after height", zone.ExpirationHeight.ToString())];
                 if (zone.Recovery is { } recovery) facts.Add(("recovery", $"for {recovery.NewOwner}, from height {recovery.ReadyHeight} on"));
                 if (content is null) facts.Add(("records", fault == ContentFault.Empty ? "none" : $"not to be believed: {fault}"));
                 else facts.AddRange(ZoneRecordOptions.Facts(content.Records));
@@ -199,8 +204,8 @@ internal sealed class ZoneCommands(Screen screen)
             return LedgerConnection.SendAsync(parsed, screen, server, wallet, json, "renewal", async (ledger, payer, c) =>
             {
                 (ZoneEntry zone, ZoneIndex _, Bytes32 _) = await RequireAsync(ledger, folded, c).ConfigureAwait(false);
-                Genesis genesis = Genesis.Read((await ledger.CallAsync("ledger_genesis", new { }, c).ConfigureAwait(false)).GetProperty("genesis").GetBytesFromBase64()) ?? throw new UserException(ExitCode.Network, "OXN6003", "the server gave a genesis that is none", "");
-                return (_, _) => new ZoneRenewBody(zone.Index, term, genesis.Rules.ZonePrice(zone.LengthClass) * term);
+                LedgerRules rules = await RulesAsync(ledger, c).ConfigureAwait(false);
+                return (_, _) => new ZoneRenewBody(zone.Index, term, rules.ZonePrice(zone.LengthClass) * term);
             }, cancel);
         });
         return command;

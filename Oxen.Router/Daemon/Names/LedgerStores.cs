@@ -57,7 +57,7 @@ internal static class LedgerStores
             }
             catch (Exception e) when (e is System.Data.Common.DbException or ArgumentException)
             {
-                throw new UserException(ExitCode.Environment, "OXN6007", $"{store} cannot be opened: {e.Message}", "", e);
+                throw new UserException(ExitCode.Environment, "OXN6007", $"{store} cannot be opened: {e.Message}", parts[0] == "sqlite" ? "Its directory must be there, and who runs this must be allowed to write it." : $"{Forms}; the server must run and take connections.", e);
             }
         }
 
@@ -71,17 +71,30 @@ internal static class LedgerStores
         IBlockSequencer opened = await OpenAsync(store, genesis, cancel).ConfigureAwait(false);
         try
         {
-            return await LedgerHost.OpenAsync(opened, genesis, options, time, cancel).ConfigureAwait(false);
+            return await AskAsync(store, opened, () => LedgerHost.OpenAsync(opened, genesis, options, time, cancel)).ConfigureAwait(false);
+        }
+        catch
+        {
+            await opened.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    /// <summary>Work with a store, whose troubles are told in words.</summary>
+    /// <exception cref="UserException">The store holds another ledger, or is not reached.</exception>
+    public static async Task<T> AskAsync<T>(string store, IBlockSequencer opened, Func<Task<T>> work)
+    {
+        try
+        {
+            return await work().ConfigureAwait(false);
         }
         catch (InvalidDataException e)
         {
-            await opened.DisposeAsync().ConfigureAwait(false);
             throw new UserException(ExitCode.Environment, "OXN6007", $"{store}: {e.Message}", "Give the store's own genesis, or another store.", e);
         }
         catch (Exception e) when (e is IOException or HttpRequestException or System.Data.Common.DbException)
         {
-            await opened.DisposeAsync().ConfigureAwait(false);
-            throw new UserException(ExitCode.Environment, "OXN6007", $"{store} is not reached: {e.Message}", "", e);
+            throw new UserException(ExitCode.Environment, "OXN6007", $"{store} is not reached: {e.Message}", opened.Remedy, e);
         }
     }
 }

@@ -1,3 +1,4 @@
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using Oxen.Router.Hosting;
 using Spectre.Console;
@@ -10,7 +11,8 @@ namespace Oxen.Router.Daemon.Terminal;
 /// </summary>
 internal sealed class Screen(TextWriter output, TextWriter error, bool interactive)
 {
-    private static readonly JsonWriterOptions Indented = new() { Indented = true };
+    // For people and programs, not for pages: a plus is a plus.
+    private static readonly JsonWriterOptions Line = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }, Indented = Line with { Indented = true };
 
     public TextWriter Output { get; } = output;
 
@@ -64,7 +66,7 @@ internal sealed class Screen(TextWriter output, TextWriter error, bool interacti
     public void JsonLine(Action<Utf8JsonWriter> write)
     {
         using var buffer = new MemoryStream();
-        using (var json = new Utf8JsonWriter(buffer))
+        using (var json = new Utf8JsonWriter(buffer, Line))
         {
             json.WriteStartObject();
             write(json);

@@ -7,7 +7,7 @@ namespace Oxen.Ons.Tests.Rpc;
 /// <summary>Says over HTTP what an oxend was seen to say, or a lie, by method.</summary>
 internal sealed class MockOxend : IAsyncDisposable
 {
-    private readonly HttpListener _listener = new();
+    private readonly HttpListener _listener;
     private readonly Func<string, JsonElement, string> _answer;
     private readonly Task _loop;
 
@@ -17,8 +17,7 @@ internal sealed class MockOxend : IAsyncDisposable
         for (int i = 0; ; i++)
         {
             int port = 20_000 + Random.Shared.Next(30_000);
-            _listener.Prefixes.Clear();
-            _listener.Prefixes.Add($"http://127.0.0.1:{port}/");
+            _listener = new HttpListener { Prefixes = { $"http://127.0.0.1:{port}/" } }; // one that could not start is of no more use
             try
             {
                 _listener.Start();

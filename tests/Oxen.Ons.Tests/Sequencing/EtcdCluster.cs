@@ -5,40 +5,49 @@ using Oxen.Ons.Sequencing;
 
 namespace Oxen.Ons.Tests.Sequencing;
 
-/// <summary>Three etcds of our own on private ports; each may be killed, frozen and started again.</summary>
+/// <summary>Three etcds of our own on private ports, or in namespaces of their own; each may be killed, frozen and started again.</summary>
 internal sealed class EtcdCluster : IAsyncDisposable
 {
     private readonly string _directory = Directory.CreateTempSubdirectory("oxen-etcd3").FullName;
-    private readonly (int Client, int Peer)[] _ports = [.. Enumerable.Range(0, 3).Select(_ => (Servers.FreePort(), Servers.FreePort()))];
+    private readonly EtcdNetwork? _network;
+    private readonly (string Client, string Peer)[] _places;
     private readonly Process?[] _members = new Process?[3];
-    private readonly HttpClient _http = new() { Timeout = TimeSpan.FromSeconds(3) };
+    private readonly HttpClient _http;
 
-    private EtcdCluster()
+    private EtcdCluster(EtcdNetwork? network)
     {
+        _network = network;
+        _places = [.. Enumerable.Range(0, 3).Select(i => network is null ? ($"http://127.0.0.1:{Servers.FreePort()}", $"http://127.0.0.1:{Servers.FreePort()}") : ($"http://{EtcdNetwork.AddressOf(i)}:2379", $"http://{EtcdNetwork.AddressOf(i)}:2380"))];
+        _http = new HttpClient(Handler()) { Timeout = TimeSpan.FromSeconds(3) };
     }
 
-    public static async Task<EtcdCluster> StartAsync()
+    /// <param name="network">Where its members are; it stays the caller's. Null: on this machine's loopback.</param>
+    public static async Task<EtcdCluster> StartAsync(EtcdNetwork? network = null)
     {
-        var cluster = new EtcdCluster();
+        var cluster = new EtcdCluster(network);
         for (int i = 0; i < 3; i++) cluster.Launch(i);
         await cluster.LeaderAsync();
         return cluster;
     }
 
     /// <summary>A store that asks this member first.</summary>
-    public EtcdSequencer Open(int first) => new([.. Enumerable.Range(0, 3).Select(i => new Uri($"http://127.0.0.1:{_ports[(first + i) % 3].Client}/"))], "/cluster", TimeSpan.FromSeconds(2));
+    public EtcdSequencer Open(int first) => Over([.. Enumerable.Range(0, 3).Select(i => (first + i) % 3)]);
+
+    /// <summary>A store that knows no other member.</summary>
+    public EtcdSequencer OpenOnly(int member) => Over([member]);
 
     /// <summary>Which member leads; waits until one does.</summary>
-    public async Task<int> LeaderAsync()
+    /// <param name="except">One that may believe so for a while and does not.</param>
+    public async Task<int> LeaderAsync(int except = -1)
     {
         for (int attempt = 0; attempt < 600; attempt++)
         {
             for (int i = 0; i < 3; i++)
             {
-                if (_members[i] is null) continue;
+                if (_members[i] is null || i == except) continue;
                 try
                 {
-                    using HttpResponseMessage response = await _http.PostAsJsonAsync($"http://127.0.0.1:{_ports[i].Client}/v3/maintenance/status", new { });
+                    using HttpResponseMessage response = await _http.PostAsJsonAsync($"{_places[i].Client}/v3/maintenance/status", new { });
                     JsonElement status = await response.Content.ReadFromJsonAsync<JsonElement>();
                     if (status.TryGetProperty("leader", out JsonElement leader) && leader.GetString() == status.GetProperty("header").GetProperty("member_id").GetString()) return i;
                 }
@@ -69,7 +78,7 @@ internal sealed class EtcdCluster : IAsyncDisposable
         {
             try
             {
-                if ((await _http.GetAsync($"http://127.0.0.1:{_ports[member].Client}/health")).IsSuccessStatusCode) return;
+                if ((await _http.GetAsync($"{_places[member].Client}/health")).IsSuccessStatusCode) return;
             }
             catch (Exception e) when (e is HttpRequestException or TaskCanceledException)
             {
@@ -102,13 +111,21 @@ internal sealed class EtcdCluster : IAsyncDisposable
         await Task.CompletedTask;
     }
 
+    private EtcdSequencer Over(int[] members) => new([.. members.Select(m => new Uri(_places[m].Client + "/"))], "/cluster", TimeSpan.FromSeconds(2), Handler());
+
+    private HttpMessageHandler Handler() => _network?.Handler() ?? new SocketsHttpHandler();
+
     private void Launch(int member)
     {
-        string cluster = string.Join(',', _ports.Select((p, i) => $"m{i}=http://127.0.0.1:{p.Peer}"));
-        string client = $"http://127.0.0.1:{_ports[member].Client}", peer = $"http://127.0.0.1:{_ports[member].Peer}";
-        _members[member] = Servers.Start(
-            Servers.Find("etcd")!, _directory, "--name", $"m{member}", "--data-dir", Path.Combine(_directory, $"m{member}"), "--listen-client-urls", client, "--advertise-client-urls", client,
-            "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", cluster, "--heartbeat-interval", "100", "--election-timeout", "1000");
+        string cluster = string.Join(',', _places.Select((p, i) => $"m{i}={p.Peer}"));
+        (string client, string peer) = _places[member];
+        string[] command =
+        [
+            .. _network is null ? Array.Empty<string>() : ["ip", "netns", "exec", _network.SpaceOf(member)],
+            Servers.Find("etcd")!, "--name", $"m{member}", "--data-dir", Path.Combine(_directory, $"m{member}"), "--listen-client-urls", client, "--advertise-client-urls", client,
+            "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", cluster, "--heartbeat-interval", "100", "--election-timeout", "1000",
+        ];
+        _members[member] = Servers.Start(command[0], _directory, command[1..]);
     }
 
     private async Task SignalAsync(int member, string signal)

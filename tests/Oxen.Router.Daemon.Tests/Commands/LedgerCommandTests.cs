@@ -77,7 +77,13 @@ public sealed class LedgerCommandTests : IAsyncLifetime
         await Refused(2, "OXN6001", "is no amount", "wallet", "send", new string('0', 64), "1e3", "--wallet", Alice, "--ledger", Url);
         await Refused(5, "OXN6003", "did not answer", "ledger", "status", "--ledger", "http://127.0.0.1:1/");
         await Refused(4, "OXN4001", "does not exist", "wallet", "send", new string('0', 64), "1", "--wallet", Path.Combine(_directory, "none"), "--ledger", Url);
-        Assert.Equal(0, (await JsonOf("ons", "buy", "a.loki", "--value", Address, "--wallet", Alice, "--ledger", Url, "--json")).Code);
+        await Refused(2, "OXN6001", "zz is no owner", "ons", "list", "zz", "--ledger", Url);
+        await Refused(2, "OXN6001", "it has a character that no name has", "ons", "zone", "show", "a.b.loki", "--ledger", Url);
+        await Refused(3, "OXN6007", "More than half of the cluster's members", "ledger", "verify", "--genesis", GenesisFile, "--store", "etcd:http://127.0.0.1:1/");
+        await Refused(3, "OXN6007", "Its directory must be there", "ledger", "verify", "--genesis", GenesisFile, "--store", "sqlite:" + At("none/ledger.db"));
+        (int code, _, string text) = await OxenAsync("node", "contribute", new string('0', 64), "1", "--wallet", Bob, "--ledger", "http://127.0.0.1:1/");
+        Assert.True(code == 5 && text.Contains("`oxen ledger run` starts one", StringComparison.Ordinal), text);
+        Assert.Equal(0, (await JsonOf("ons", "buy", "a.loki", "--value", Address, "--backup", Bob, "--wallet", Alice, "--ledger", Url, "--json")).Code);
         await Refused(1, "OXN6004", "taken", "ons", "buy", "a.loki", "--value", Address, "--wallet", Alice, "--ledger", Url);
     }
 
@@ -117,6 +123,8 @@ public sealed class LedgerCommandTests : IAsyncLifetime
         ulong until = zone.GetProperty("expiration_height").GetUInt64();
         Assert.Equal(0, (await JsonOf("ons", "zone", "renew", "my-zone.loki", "--wallet", Alice, "--ledger", Url, "--json")).Code);
         Assert.Equal(until + LedgerRules.Quick.ZoneYearBlocks, (await JsonOf("ons", "zone", "show", "my-zone.loki", "--ledger", Url, "--json")).Json.GetProperty("expiration_height").GetUInt64());
+
+        await Refused(1, "OXN6004", "leaves room for 8 more", "ons", "zone", "renew", "my-zone.loki", "--years", "9", "--wallet", Alice, "--ledger", Url);
 
         Assert.Equal(0, (await JsonOf("ons", "sub", "grant", "my-zone.loki", "--delegate", signer, "--owner-key", Alice, "--out", grant, "--ledger", Url, "--json")).Code);
         await Refused(1, "OXN6004", "owns my-zone.loki", "ons", "sub", "grant", "my-zone.loki", "--delegate", signer, "--owner-key", Bob, "--out", At("no"), "--ledger", Url);
@@ -180,6 +188,71 @@ public sealed class LedgerCommandTests : IAsyncLifetime
         Assert.Equal(("shop.loki", true), (shown.GetProperty("name").GetString(), shown.GetProperty("forward_verified").GetBoolean()));
         Assert.Equal(0, (await JsonOf("ons", "reverse", "set", "--key", identity, "--wallet", Alice, "--ledger", Url, "--json")).Code);
         await Refused(1, "OXN6005", "has said no name", "ons", "reverse", "show", address, "--ledger", Url);
+    }
+
+    [Fact]
+    public async Task A_zone_that_is_over_says_until_when_it_can_be_renewed_and_then_that_it_is_free()
+    {
+        string reveal = At("old.reveal");
+        Assert.Equal(0, (await JsonOf("ons", "zone", "commit", "old-zone.loki", "--out", reveal, "--wallet", Alice, "--ledger", Url, "--json")).Code);
+        await BlockAsync();
+        Assert.Equal(0, (await JsonOf("ons", "zone", "reveal", reveal, "--wallet", Alice, "--ledger", Url, "--json")).Code);
+        Assert.Contains("active", await StateAsync(), StringComparison.Ordinal);
+        ulong expires = _host.State.Height + LedgerRules.Quick.ZoneYearBlocks;
+        while (_host.State.Height < expires) await BlockAsync();
+        Assert.Contains($"expired; it can be renewed up to height {expires + LedgerRules.Quick.GraceBlocks}", await StateAsync(), StringComparison.Ordinal);
+        while (_host.State.Height < expires + LedgerRules.Quick.GraceBlocks) await BlockAsync();
+        Assert.Contains("over: anybody may buy it", await StateAsync(), StringComparison.Ordinal);
+        await Refused(1, "OXN6004", "blocks of grace are over", "ons", "zone", "renew", "old-zone.loki", "--wallet", Alice, "--ledger", Url);
+
+        async Task<string> StateAsync() => (await OxenAsync("ons", "zone", "show", "old-zone.loki", "--ledger", Url)).Out;
+    }
+
+    [Fact]
+    public async Task A_proof_by_hand_keeps_what_is_known_of_the_node()
+    {
+        (string identity, Core.Directory.RouterId id) = IdentityFile.Create(At("node"), IdentityFile.RelayRole);
+        string[] prove = ["node", "prove", "--identity", identity, "--ledger", Url];
+        await Refused(1, "OXN6004", "the ledger knows no node", prove);
+        Assert.Equal(0, (await JsonOf("node", "register", "--identity", identity, "--stake", "60", "--wallet", Alice, "--ledger", Url, "--json")).Code);
+        await Refused(2, "OXN6001", "the ledger knows no address of this node yet", prove);
+        await Refused(2, "OXN6001", "is no IPv4 ADDR:PORT", [.. prove, "--address", "[2001:db8::1]:1090"]);
+        await Refused(1, "OXN6004", "the node is still collecting its stake", [.. prove, "--address", "192.0.2.1:1090"]);
+        Assert.Equal(0, (await JsonOf("node", "contribute", id.ToString(), "40", "--wallet", Alice, "--ledger", Url, "--json")).Code);
+
+        // The node itself told of a storage.
+        await GapAsync();
+        using (var router = IdentityFile.Load(identity, IdentityFile.RelayRole))
+        using (var key = new LedgerKey(router.Seed))
+        {
+            var facts = new NodeFacts(0xC0000201, 1090, 443, 444, 1, 2, 3, (ulong)DateTimeOffset.UtcNow.ToUnixTimeSeconds());
+            Assert.Null((await _host.SubmitAsync(Operation.Create(new NodeProofBody(facts), key, 0, _host.State.Network))).Refusal);
+        }
+
+        await GapAsync();
+        await JsonOf([.. prove, "--json"]);
+        Assert.Equal(("192.0.2.1", 1090, 443, 444), await FactsAsync());
+        await GapAsync();
+        await JsonOf([.. prove, "--address", "192.0.2.9:77", "--json"]);
+        Assert.Equal(("192.0.2.9", 77, 443, 444), await FactsAsync());
+
+        async Task GapAsync()
+        {
+            for (ulong i = 0; i < LedgerRules.Quick.ProofGapBlocks; i++) await BlockAsync();
+        }
+
+        async Task<(string?, int, int, int)> FactsAsync()
+        {
+            JsonElement node = Assert.Single((await JsonOf("node", "status", id.ToString(), "--ledger", Url, "--json")).Json.GetProperty("nodes").EnumerateArray());
+            return (node.GetProperty("public_ip").GetString(), node.GetProperty("quorumnet_port").GetInt32(), node.GetProperty("storage_port").GetInt32(), node.GetProperty("storage_lmq_port").GetInt32());
+        }
+    }
+
+    [Fact]
+    public async Task Base64_is_printed_as_it_is()
+    {
+        (_, string output, _) = await OxenAsync("ons", "hash", "shop9.loki", "--json");
+        Assert.Contains("\"Uw+zNnbDdmaQwzf+vBcZccth+mYusNPdcBc8ZC7yPTg=\"", output, StringComparison.Ordinal);
     }
 
     private static string[] RecordsOf(JsonElement json) => [.. json.GetProperty("records").EnumerateArray().Select(r => r.GetProperty("kind").GetString() + "=" + r.GetProperty("value").GetString())];
