@@ -59,6 +59,9 @@ internal sealed class LinkOptions
     /// </summary>
     public static readonly TimeSpan InitialRtt = TimeSpan.FromMilliseconds(100);
 
+    /// <summary>A link says something at least this often.</summary>
+    public static readonly TimeSpan KeepAlive = TimeSpan.FromSeconds(4);
+
     public QuicTransportOptions Transport { get; init; } = TransportFor(SizeClass.Full);
 
     public QuicRetryPolicy Retry { get; init; } = QuicRetryPolicy.UnderLoad;
@@ -76,7 +79,7 @@ internal sealed class LinkOptions
         MaxBidiStreams = 64,
         MaxUniStreams = 0,
         IdleTimeout = TimeSpan.FromSeconds(15),
-        KeepAlive = TimeSpan.FromSeconds(4),
+        KeepAlive = KeepAlive,
         InitialRtt = InitialRtt,
         AmplificationFactor = 1,
     };

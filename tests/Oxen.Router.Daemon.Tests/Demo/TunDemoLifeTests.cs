@@ -4,6 +4,7 @@ using System.Net;
 using System.Security.Cryptography;
 using System.Text.Json;
 using Oxen.Router.Core;
+using Oxen.Router.Core.Links;
 using Oxen.Router.Daemon.Demo;
 using Oxen.Router.Daemon.Demo.Tunnel;
 using Oxen.Router.Daemon.Tests.Running;
@@ -140,7 +141,15 @@ public sealed class TunDemoLifeTests(ITestOutputHelper output)
                 rules += string.Create(CultureInfo.InvariantCulture, $"iifname client ip daddr {to.Address} udp dport {to.Port} dnat to {front.Address}:{front.Port}; ");
             }
 
-            NetworkLab.Shell(demo.Internet, $"nft 'table ip bad {{ chain in {{ type nat hook prerouting priority dstnat; {rules}}}; }}'");
+            // Rules of NAT are for flows whose first packet they see, and only for the way that it goes. So all is hushed until they are in
+            // force, and the relays until the client has spoken on each link, as it does within its keep-alive of 4 s.
+            NetworkLab.Shell(demo.Internet, $$"""
+                nft 'table ip hush { chain every { type filter hook prerouting priority raw; meta l4proto udp drop; }; }'
+                nft 'table ip bad { chain in { type nat hook prerouting priority dstnat; {{rules}}}; }'
+                nft 'flush chain ip hush every; add rule ip hush every iifname != client meta l4proto udp drop'
+                """);
+            await Task.Delay(LinkOptions.KeepAlive + TimeSpan.FromSeconds(1), TestContext.Current.CancellationToken);
+            NetworkLab.Shell(demo.Internet, "nft delete table ip hush");
 
             // The first page may take new links and a new path.
             (int code, byte[] body, string errors) = await TunDemoProcess.ExecAsync(demo.Client, "curl", "--silent", "--show-error", "--max-time", "60", "--retry", "60", "--retry-all-errors", "--retry-delay", "1", "--output", "/dev/null", demo.Web);
