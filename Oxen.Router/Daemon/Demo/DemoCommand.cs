@@ -270,6 +270,7 @@ internal static class DemoCommand
         UptimeSeconds = Math.Round((DateTime.Now - Process.GetCurrentProcess().StartTime).TotalSeconds, 3),
         Routers = [.. await network.ReadFiguresAsync().ConfigureAwait(false), network.Client.ReadFigures()],
         Paths = StatusReport.PathsOf(await network.Client.Client!.ReadViewAsync(probeHops: true).ConfigureAwait(false)),
+        ServiceClients = network.Client.Hidden is { } hidden ? StatusReport.ServiceClientsOf(await hidden.Clients.ReadViewAsync(probeHops: true).ConfigureAwait(false)) : [],
         Trouble = network.Client.Client!.Trouble,
     };
 
